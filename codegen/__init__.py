@@ -1,0 +1,1 @@
+"""From explicit loops to machine code."""

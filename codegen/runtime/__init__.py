@@ -1,0 +1,1 @@
+"""The run time emitted into artefacts: thread pool and C API."""

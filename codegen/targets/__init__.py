@@ -1,0 +1,1 @@
+"""Facts about machines: features, registers, caches, instruction rows."""

@@ -1,0 +1,1 @@
+"""What the IR can say, and what it means."""

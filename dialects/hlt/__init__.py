@@ -1,0 +1,1 @@
+"""hlt: the high-level tensor dialect (values, no memory, no loops)."""

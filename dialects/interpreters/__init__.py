@@ -1,0 +1,1 @@
+"""Reference semantics: one NumPy meaning for every operation."""

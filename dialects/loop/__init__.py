@@ -1,0 +1,1 @@
+"""loop: structured loops, schedules and register tiles."""

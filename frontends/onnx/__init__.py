@@ -1,0 +1,1 @@
+"""ONNX: safe loading, opset conversion, import to hlt."""

@@ -1,0 +1,1 @@
+"""ONNX operators by family: one importer function per operator."""

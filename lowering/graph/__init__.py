@@ -1,0 +1,1 @@
+"""Graph passes: hlt to hlt."""

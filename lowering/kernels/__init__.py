@@ -1,0 +1,1 @@
+"""Fused groups of hlt operations to loop kernels, by operator family."""

@@ -1,0 +1,1 @@
+"""Loop passes: from computes with schedules to explicit nests."""

@@ -1,0 +1,1 @@
+"""mlc: a multi-level compiler from ONNX models to fast native code."""
