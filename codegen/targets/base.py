@@ -1,0 +1,77 @@
+"""What a target description is: facts and instruction rows, no behaviour.
+
+``lowering/loops`` and ``codegen/emit`` read these; the name of an instruction set stands in no other folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Caches:
+    """Cache sizes per core, in bytes (``l3``: the share one core can count on)."""
+
+    l1: int = 32 << 10
+    l2: int = 1 << 20
+    l3: int = 4 << 20
+    line: int = 64
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """One instruction row: what a scalar operation (or a joined pattern) becomes at full vector width.
+
+    ``op`` is the scalar operation's name in the IR (``math.fma``, ``loop.ldexp``, ``loop.dot4``); ``text`` is the
+    LLVM IR right-hand side with ``{0} {1} ..`` for operands, ``{T}`` for the vector type, ``{I}`` for the integer
+    vector type of the same width, ``{S}`` for the intrinsic suffix (``v16f32``), ``{W}`` for the lane count.
+    A row applies when all its ``features`` are on and the element type and lane count match; the first that applies wins.
+    """
+
+    op: str
+    dtype: str
+    text: str
+    lanes: int | None = None
+    features: frozenset[str] = frozenset()
+    declare: str | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A machine to compile for.
+
+    ``vector_bytes`` is the width of a vector register, ``registers`` their number; ``splat`` says how the operand
+    that is the same in all lanes reaches a multiply-add: ``memory`` (a broadcasting load) or ``lane`` (by-lane
+    forms that need the operand packed). ``accumulators`` is the largest register tile that does not spill.
+    """
+
+    name: str
+    triple: str
+    cpu: str
+    features: frozenset[str]
+    vector_bytes: int
+    registers: int
+    splat: Literal["memory", "lane"] = "memory"
+    fma: bool = True
+    caches: Caches = field(default_factory=Caches)
+    rows: tuple[Instruction, ...] = ()
+    elf_machine: int = 62
+    llvm_features: str = ""
+    kind: Literal["cpu", "gpu"] = "cpu"
+    endian: Literal["little"] = "little"
+
+    def lanes(self, dtype_bytes: int) -> int:
+        """Elements of ``dtype_bytes`` bytes in one vector register."""
+        return max(1, self.vector_bytes // dtype_bytes)
+
+    def row(self, op: str, dtype: str, lanes: int) -> Instruction | None:
+        """The first instruction row for a scalar operation at this element type and lane count."""
+        for row in self.rows:
+            if row.op == op and row.dtype == dtype and row.lanes in (None, lanes) and row.features <= self.features:
+                return row
+        return None
+
+    def with_cpu(self, cpu: str, features: frozenset[str], llvm_features: str) -> Target:
+        """The same target tuned for another CPU."""
+        return replace(self, cpu=cpu, features=features, llvm_features=llvm_features)
