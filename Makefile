@@ -1,0 +1,76 @@
+# Every target that needs Python depends on `setup`, which does nothing when .venv is up to date.
+
+VENV  := .venv
+PY    := $(VENV)/bin/python
+STAMP := $(VENV)/.setup-done
+SOURCES := mlc dialects frontends lowering codegen
+VIEW  := build/typecheck
+JOBS  ?= 2
+
+# The newest interpreter that really runs (a version manager's shim may exist without its version).
+FIND_PYTHON = for v in 3.14 3.13 3.12 3.11; do \
+    python$$v -c '' 2>/dev/null && { echo python$$v; exit; }; done; \
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo python3
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test quick lint typecheck typecheck-view format demo docs bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(STAMP) ## Create .venv and install mlc into it, editable, with everything the tests need
+
+$(VENV)/bin/python:
+	@python=$${PYTHON:-$$($(FIND_PYTHON))}; \
+	    [ -n "$$python" ] || { echo "mlc needs Python 3.11 or newer; none was found" >&2; exit 1; }; \
+	    echo "creating $(VENV) with $$python"; $$python -m venv $(VENV)
+
+$(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+	@if command -v uv >/dev/null; then \
+	    uv pip install --quiet --python $(PY) -e '.[test]' -c constraints.txt; \
+	else \
+	    $(PY) -m pip install --quiet --disable-pip-version-check -e '.[test]' -c constraints.txt; fi
+	@touch $@
+
+test: setup ## Run everything that CI runs: lint, types, then all tests once
+	@status=0; \
+	    $(MAKE) --no-print-directory lint || status=1; \
+	    $(MAKE) --no-print-directory typecheck || status=1; \
+	    $(PY) -m pytest -n $(JOBS) --durations=15 || status=1; \
+	    exit $$status
+
+quick: setup ## Run the tests that take a few seconds each at most
+	@$(PY) -m pytest -n $(JOBS) -m 'not slow' -q
+
+lint: setup ## Check style and formatting
+	@$(PY) -m ruff check --quiet . && $(PY) -m ruff format --quiet --check .
+
+typecheck: setup typecheck-view ## Check types (strict)
+	@$(PY) -m basedpyright --level error
+
+# Type checkers can't follow the editable install's import hook: show them one folder that holds the whole package.
+typecheck-view:
+	@mkdir -p $(VIEW)/mlc
+	@find $(VIEW)/mlc -type l -delete
+	@ln -s $(addprefix $(CURDIR)/,$(wildcard mlc/*.py mlc/*/ dialects frontends lowering codegen)) $(VIEW)/mlc/
+	@rm -f $(VIEW)/mlc/__pycache__
+
+format: setup ## Rewrite the sources in the house style
+	@$(PY) -m ruff check --quiet --fix . ; $(PY) -m ruff format --quiet .
+
+demo: setup ## Compile a network, run it, and show what came out
+	@$(PY) -m benchmarks.demo
+
+bench: setup ## Time mlc beside its peers
+	@$(PY) -m benchmarks
+
+docs: $(VENV)/.docs-done ## Build the documentation into site/, warnings are errors
+	@$(PY) -m mkdocs build --quiet --strict
+
+$(VENV)/.docs-done: $(STAMP)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[docs]' -c constraints.txt
+	@touch $@
+
+clean: ## Remove what builds and tests leave behind (not .venv)
+	rm -rf build dist site *.egg-info .pytest_cache .ruff_cache .hypothesis .coverage*
+	find $(SOURCES) tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
