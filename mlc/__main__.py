@@ -1,0 +1,7 @@
+"""``python -m mlc`` is the ``mlc`` command."""
+
+import sys
+
+from mlc.cli.main import main
+
+sys.exit(main())
