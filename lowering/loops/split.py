@@ -1,0 +1,134 @@
+"""split: index maps become byte coefficients of the schedule's levels.
+
+    dims <"n=64 x=3136 c=64:r"> schedule <"n/32 x/~7 c/4 c* x* n* n@16"> maps [#loop.map<"x, c">, ...]
+ -> reach [#loop.reach<"0 | x/7:1792 c/4:16 c*:4 x*:256">, ...]
+
+A dim that an operand uses as ``n//16`` and ``n%16`` is fine as long as every level moves by whole blocks or stays
+inside one; anything else is refused with the advice to pack the operand or to change the schedule. Scratch buffers
+hold one tile of the kernel's shared loops, so those levels do not move them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from xdsl.context import Context
+from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import VerifyException
+
+from mlc.dialects.loop import ComputeOp, KernelOp, Level, MapAttr, Reach, ReachAttr, ScratchOp
+from mlc.dialects.loop.affine import Expr, Quotient, linear, quotient_dims, simplify
+from mlc.lowering.loops.levels import Span, buffer_type, element_bytes, row_major, spans
+
+
+def address(mapping: MapAttr, buffer: MemRefType, extents: dict[str, int]) -> Expr:
+    """The byte address of a map into a dense buffer."""
+    size = element_bytes(buffer.element_type)
+    strides = [s * size for s in row_major(buffer.get_shape())]
+    return simplify(linear(strides, mapping.data), extents)
+
+
+def reach_of(expr: Expr, levels: Sequence[Span], *, full: bool = False) -> Reach:
+    """Byte coefficients per level of an address; raises VerifyException where it is not linear in the levels."""
+    const = expr.const
+    coefficients: dict[str, int] = {}
+    for atom, factor in expr.terms:
+        if isinstance(atom, str):
+            for span in levels:
+                if span.level.dim == atom:
+                    _add(coefficients, span.key, factor * span.step)
+            continue
+        const += _quotient_reach(atom, factor, levels, coefficients)
+    kept = tuple((s.key, coefficients[s.key]) for s in levels if coefficients.get(s.key))
+    return Reach(const, kept, full)
+
+
+def _add(coefficients: dict[str, int], key: str, value: int) -> None:
+    coefficients[key] = coefficients.get(key, 0) + value
+
+
+def _quotient_reach(atom: Quotient, factor: int, levels: Sequence[Span], into: dict[str, int]) -> int:
+    """Add the coefficients of ``factor * (e // k)`` or ``factor * (e % k)``; returns its constant."""
+    divisor = atom.divisor
+    inner = dict(reach_of(atom.expr, levels).levels)
+    base = reach_of(atom.expr, levels).const
+    spare = base % divisor
+    for span in levels:
+        step = inner.get(span.key, 0)
+        if step == 0:
+            continue
+        if step % divisor == 0:
+            if atom.kind == "//":
+                _add(into, span.key, factor * (step // divisor))
+            continue
+        if step < 0:
+            raise VerifyException(f"[split_linear] {atom.expr} {atom.kind} {divisor} runs backwards over {span.key}")
+        spare += step * (span.count - 1)
+        if atom.kind == "%":
+            _add(into, span.key, factor * step)
+    if spare >= divisor:
+        raise VerifyException(
+            f"[split_linear] ({atom.expr}){atom.kind}{divisor} is not linear over the levels "
+            f"{' '.join(s.key for s in levels)}: pack the operand or choose steps that respect {divisor}"
+        )
+    return factor * (base // divisor if atom.kind == "//" else base % divisor)
+
+
+def _has_padding(mapping: MapAttr, lanes: dict[str, int]) -> bool:
+    """Whether the last index is a lane dim inside a block of whole vectors, so that the buffer ends on one."""
+    if not mapping.data or not lanes:
+        return False
+    terms = mapping.data[-1].terms
+    if len(terms) != 1 or isinstance(terms[0][0], str):
+        return False
+    atom = terms[0][0]
+    name = atom.expr.as_dim
+    return atom.kind == "%" and name in lanes and atom.divisor % lanes[name] == 0
+
+
+def shared_levels(op: ComputeOp) -> tuple[Level, ...]:
+    """The levels of the kernel's shared loops over dims of this compute."""
+    kernel = op.parent_op()
+    if not isinstance(kernel, KernelOp) or kernel.shared is None:
+        return ()
+    names = op.dims.extents
+    return tuple(v for v in kernel.shared.data.levels if v.dim in names)
+
+
+def split_compute(op: ComputeOp) -> None:
+    """Replace the maps of a scheduled compute by reaches, in place."""
+    if op.schedule is None or op.maps is None:
+        raise VerifyException("[split_input] split needs a compute with maps and a schedule")
+    plan = op.schedule.data
+    extents = op.dims.extents
+    shared = shared_levels(op)
+    levels = spans(op.dims.data, plan._replace(levels=(*shared, *plan.levels)))
+    addresses = [address(m, buffer_type(v), extents) for m, v in zip(op.maps, op.operands)]
+    packed = set(plan.pack)
+    balanced = {v.dim for v in (*shared, *plan.loops) if v.balanced}
+    for i, expr in enumerate(addresses):
+        bad = balanced & quotient_dims(expr)
+        if bad and i not in packed:
+            raise VerifyException(f"[split_balanced] dim {min(bad)!r} is blocked in operand {i}: its steps can't vary")
+    private = {s.key for s in levels[: len(shared)]}
+    reaches: list[ReachAttr] = []
+    for value, expr, mapping in zip(op.operands, addresses, op.maps):
+        reach = reach_of(expr, levels, full=_has_padding(mapping, plan.lanes))
+        if isinstance(value.owner, ScratchOp):
+            reach = reach._replace(levels=tuple((k, c) for k, c in reach.levels if k not in private))
+        reaches.append(ReachAttr(reach))
+    op.properties["reach"] = ArrayAttr(reaches)
+    del op.properties["maps"]
+
+
+@dataclass(frozen=True)
+class SplitPass(ModulePass):
+    """Index maps become byte coefficients of the schedule's levels."""
+
+    name = "split"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        for compute in [o for o in op.walk() if isinstance(o, ComputeOp) and o.maps is not None]:
+            split_compute(compute)
