@@ -16,8 +16,8 @@ _HEX_DIGITS = frozenset("0123456789abcdef")
 class WeightAttr(ParametrizedAttribute):
     """A tensor in the weight store: its name there and the lower-case hexadecimal SHA-256 of its bytes.
 
-    Its type is the result type of the operation that holds it. The digest makes equal references equal tensors, so
-    that two programs with the same text compute the same function.
+    Its type is the result type of the operation that holds it. The digest makes equal references equal
+    tensors, so that two programs with the same text compute the same function.
 
     ```
     #mlc.weight<"conv1.weight", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08">

@@ -56,7 +56,7 @@ from mlc.dialects.hlt.elementwise import (
 from mlc.dialects.hlt.index import GatherElementsOp, GatherNdOp, GatherOp, ScatterElementsOp, ScatterNdOp
 from mlc.dialects.hlt.layout import LayoutAttr
 from mlc.dialects.hlt.normalization import BatchNormOp, GroupNormOp, LayerNormOp, LrnOp, RmsNormOp
-from mlc.dialects.hlt.recurrent import GruOp, LstmOp, RnnOp
+from mlc.dialects.hlt.recurrent import ACTIVATIONS, GruOp, LstmOp, RnnOp
 from mlc.dialects.hlt.reduction import ArgReduceOp, ReduceOp, ReduceWindowOp, ScanOp, SortOp, TopKOp
 from mlc.dialects.hlt.resize import ResizeOp
 from mlc.dialects.hlt.shape import (
@@ -74,6 +74,7 @@ from xdsl.ir import Dialect
 HLT = Dialect("hlt", OPERATIONS, [LayoutAttr])
 
 __all__ = [
+    "ACTIVATIONS",
     "HLT",
     "INLINE_LIMIT",
     "OPERATIONS",

@@ -14,9 +14,9 @@ from xdsl.irdl import operand_def, opt_operand_def, result_def
 class AttentionOp(HltOp):
     """``softmax(q k^T * scale + mask) v`` per batch and head.
 
-    ``q: [B, H, M, D]``, ``k: [B, H, N, D]``, ``v: [B, H, N, E]``, and ``mask`` of rank 4 whose extents are 1 or those
-    of ``[B, H, M, N]``. ``causal`` hides key ``j`` from query ``i`` when ``j > i + N - M``: the last query sees all.
-    A query that sees no key (every score is -inf) yields 0.
+    ``q: [B, H, M, D]``, ``k: [B, H, N, D]``, ``v: [B, H, N, E]``, and ``mask`` of rank 4 whose extents are 1
+    or those of ``[B, H, M, N]``. ``causal`` hides key ``j`` from query ``i`` when ``j > i + N - M``: the last
+    query sees all. A query that sees no key (every score is -inf) yields 0.
 
     ```
     %4 = hlt.attention %0, %1, %2, mask = %3 <scale = 0.125, causal = false>

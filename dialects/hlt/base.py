@@ -1,7 +1,7 @@
 """What all ``hlt`` operations share: construction with inferred types, verification, and the custom format.
 
-A class states its operands, results and fields, and one method ``infer`` that checks the constraints and returns the
-result types. The constructor and the verifier both run it, so they can't disagree.
+A class states its operands, results and fields, and one method ``infer`` that checks the constraints and
+returns the result types. The constructor and the verifier both run it, so they can't disagree.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Tensor(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def tensor_of(type_: Attribute) -> Tensor:
-    """Shape and element type; raises ``VerifyException`` unless it is a static tensor of a type ``hlt`` has."""
+    """Shape and element type; raises ``VerifyException`` unless it is a static tensor that ``hlt`` has."""
     if not isinstance(type_, TensorType):
         raise fail("tensor_type", f"{type_} is not a ranked tensor")
     shape = type_.get_shape()
@@ -98,7 +98,7 @@ class HltOp(IRDLOperation):
     traits = traits_def(Pure())
 
     def __init__(self, operands: Sequence[Value | None], **attributes: Any) -> None:
-        """Operands in order with ``None`` for one left out; attributes as plain values, ``None`` if not given."""
+        """Operands in order, ``None`` for one left out; attributes as plain values, ``None`` if not given."""
         fields = fields_of(type(self))
         properties: dict[str, Attribute] = {}
         for name, value in attributes.items():
@@ -130,9 +130,9 @@ class HltOp(IRDLOperation):
                 raise fail("result_type", f"{self.name} yields {expected}, but its result is {result.type}")
 
     def print(self, printer: Printer) -> None:
-        """Prints ``%x, mask = %m <axis = 1> {hlt.node = "n"} : type``, one type standing for several equal ones."""
+        """Prints ``%x, mask = %m <axis = 1> {hlt.node = "n"} : type``; one type stands for equal ones."""
         printer.print_string(" ")
-        printer.print_list(_named_operands(self), lambda item: _print_operand(printer, *item))
+        printer.print_list(named_operands(self), lambda item: _print_operand(printer, *item))
         fields = [(name, field) for name, field in fields_of(type(self)).items() if name in self.properties]
         if fields:
             printer.print_string(" <" if self.operands else "<")
@@ -167,7 +167,7 @@ OpT = TypeVar("OpT", bound=type[HltOp])
 
 
 def hlt_op(cls: OpT) -> OpT:
-    """Class decorator: turns fields into IRDL properties, defines the operation, and lists it in ``OPERATIONS``."""
+    """Class decorator: makes fields IRDL properties and lists the operation in ``OPERATIONS``."""
     fields = {
         name: value
         for parent in reversed(cls.__mro__)
@@ -191,7 +191,7 @@ def _segments(sizes: tuple[int, ...]) -> Attribute:
     return DenseArrayBase.from_list(i32, sizes)
 
 
-def _named_operands(op: HltOp) -> list[tuple[str | None, SSAValue]]:
+def named_operands(op: HltOp) -> list[tuple[str | None, SSAValue]]:
     """The present operands in order, optional ones with their name."""
     named: list[tuple[str | None, SSAValue]] = []
     for name, definition in op.get_irdl_definition().operands:

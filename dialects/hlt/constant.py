@@ -44,7 +44,7 @@ class ConstantOp(HltOp):
     traits = traits_def(Pure(), ConstantLike())
 
     def __init__(self, value: npt.ArrayLike | Attribute, type: TensorType | None = None) -> None:
-        """``value`` is an array (or anything ``numpy.asarray`` takes), a dense attribute, or a weight with ``type``."""
+        """``value`` is anything ``numpy.asarray`` takes, a dense attribute, or a weight with ``type``."""
         if isinstance(value, WeightAttr):
             if type is None:
                 raise fail("constant_type", "a weight needs the tensor type")
@@ -62,7 +62,7 @@ class ConstantOp(HltOp):
         return ConstantOp(np.broadcast_to(scalar, type.get_shape()))
 
     def infer(self) -> tuple[TensorType, ...]:
-        """[constant_value] dense or a weight; [constant_size] at most 16 elements; [constant_type] types agree."""
+        """[constant_value] dense or a weight; [constant_size] small; [constant_type] types agree."""
         declared = tensor_of(self.result.type)
         if isinstance(self.value, WeightAttr):
             return (declared.type,)
@@ -116,7 +116,8 @@ class ConstantOp(HltOp):
 def dense(array: np.ndarray[Any, Any]) -> Dense:
     """The dense attribute of an array; one element is stored for a splat.
 
-    Raises ``VerifyException`` for more than 16 elements that are not all the same bits, and for foreign dtypes.
+    Raises ``VerifyException`` for more than 16 elements that are not all the same bits, and for foreign
+    dtypes.
     """
     try:
         element = element_type(array.dtype)
@@ -133,7 +134,7 @@ def dense(array: np.ndarray[Any, Any]) -> Dense:
 
 
 def compact(attr: Attribute) -> Dense:
-    """``attr`` with a splat stored as one element; raises ``VerifyException`` for other than dense attributes."""
+    """``attr`` with a splat stored as one element; raises ``VerifyException`` if it is not dense."""
     if not isinstance(attr, DenseIntOrFPElementsAttr):
         raise fail("constant_value", f"{attr.name} is neither dense nor a weight")
     stored = cast(Dense, attr)
@@ -145,7 +146,7 @@ def compact(attr: Attribute) -> Dense:
 
 
 def constant_value(value: Operation | Attribute) -> np.ndarray[Any, Any] | None:
-    """The array of a dense ``hlt.constant`` (read-only, a broadcast view for a splat), ``None`` for anything else."""
+    """The read-only array of a dense ``hlt.constant`` (a broadcast view for a splat), else ``None``."""
     attr = value.value if isinstance(value, ConstantOp) else value
     if not isinstance(attr, DenseIntOrFPElementsAttr):
         return None
@@ -181,5 +182,5 @@ def _is_splat(array: np.ndarray[Any, Any]) -> bool:
 
 
 def _is_splat_bytes(raw: bytes, itemsize: int) -> bool:
-    """Whether all elements have the same bits, found without unpacking: every element equals the one before."""
+    """Whether all elements have the same bits: every element equals the one before."""
     return len(raw) > 0 and raw[itemsize:] == raw[:-itemsize]

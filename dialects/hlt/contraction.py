@@ -69,7 +69,7 @@ class DotGeneralOp(HltOp):
         return _free(tensor(self.rhs).rank, self.rhs_batch + self.rhs_contract)
 
     def infer(self) -> tuple[TensorType, ...]:
-        """[axis_range], [axes_unique], [dot_pairs] paired dims are as many and of equal extents; ``check_factors``."""
+        """[axis_range], [axes_unique], [dot_pairs] paired dims have equal extents; ``check_factors``."""
         lhs, rhs = tensor(self.lhs), tensor(self.rhs)
         check_factors(self.name, lhs, rhs)
         check_axes(self.lhs_batch + self.lhs_contract, lhs.rank)
@@ -82,11 +82,11 @@ class DotGeneralOp(HltOp):
 
 @hlt_op
 class ConvOp(HltOp):
-    """Cross-correlation of ``x: [N, Ci, *S]`` with ``w: [Co, Ci/groups, *K]`` under zero padding: ``[N, Co, *O]``.
+    """Cross-correlation of ``x: [N, Ci, *S]`` with ``w: [Co, Ci/groups, *K]`` under zero padding.
 
     ```
-    %2 = hlt.conv %0, %1 <strides = [2, 2], pads_low = [1, 1], pads_high = [1, 1], dilations = [1, 1], groups = 1>
-        : (tensor<1x3x8x8xf32>, tensor<4x3x3x3xf32>) -> tensor<1x4x4x4xf32>
+    %2 = hlt.conv %0, %1 <strides = [2, 2], pads_low = [1, 1], pads_high = [1, 1], dilations = [1, 1],
+        groups = 1> : (tensor<1x3x8x8xf32>, tensor<4x3x3x3xf32>) -> tensor<1x4x4x4xf32>
     ```
     """
 
@@ -187,7 +187,7 @@ class ConvTransposeOp(HltOp):
         )
 
     def infer(self) -> tuple[TensorType, ...]:
-        """[conv_channels] ``w`` starts with Ci; [conv_groups] groups divides Ci; [output_extent]; ``check_window``."""
+        """[conv_channels] ``w`` has Ci; [conv_groups] divides Ci; [output_extent]; ``check_window``."""
         x, w, groups = tensor(self.x), tensor(self.w), self.groups
         check_window(self, x, w)
         check_length("output_padding", self.output_padding, x.rank - 2)
@@ -209,7 +209,7 @@ class ConvTransposeOp(HltOp):
 
 
 def check_window(op: ConvOp | ConvTransposeOp, x: Tensor, w: Tensor) -> None:
-    """[conv_rank] 3 or more and equal; [attribute_length], [attribute_minimum], [kernel_extent]; ``check_factors``."""
+    """[conv_rank], [attribute_length], [attribute_minimum], [kernel_extent]; ``check_factors``."""
     check_factors(op.name, x, w)
     if x.rank < 3 or w.rank != x.rank:
         raise fail("conv_rank", f"x has rank {x.rank} and w {w.rank}; both need one rank of at least 3")

@@ -39,7 +39,7 @@ _LABELS: dict[Domain, str] = {
 
 
 def require(name: str, domain: Domain, x: Tensor) -> None:
-    """Raises ``VerifyException`` with the domain's label unless the element type of ``x`` is in ``domain``."""
+    """Raises ``VerifyException`` with the domain's label unless ``x`` is of a type in ``domain``."""
     if not domain(x.element):
         raise fail(_LABELS[domain], f"{name} is not defined on {x.element}")
 
@@ -263,9 +263,9 @@ class SelectOp(HltOp):
 class CastOp(HltOp):
     """Conversion to ``dtype``.
 
-    Floats round to nearest even. Float to integer truncates; what is out of range saturates and NaN gives 0
-    (``saturate`` marks the model's wish for narrow float types; integers saturate either way). Integer to integer
-    wraps. To i1: whether the element differs from zero.
+    Floats round to nearest even. Float to integer truncates, saturates, and takes NaN to 0, whatever
+    ``saturate`` says (it is for narrow float types). Integer to integer wraps. To i1: whether the element
+    differs from zero.
 
     ``%1 = hlt.cast %0 <dtype = i32, saturate = true> : (tensor<2xf32>) -> tensor<2xi32>``
     """

@@ -1,8 +1,8 @@
 """Attributes of ``hlt`` operations as typed Python values.
 
-A field is declared once in the class body (``axes = Ints()``). It defines the IRDL property of that name, encodes
-the constructor's argument, reads the property back as a plain Python value (``op.axes == (0, 2)``), and prints and
-parses it in the custom format.
+A field is declared once in the class body (``axes = Ints()``). It defines the IRDL property of that name,
+encodes the constructor's argument, reads the property back as a plain Python value (``op.axes == (0, 2)``),
+and prints and parses it in the custom format.
 """
 
 from __future__ import annotations

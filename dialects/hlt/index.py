@@ -106,7 +106,7 @@ class ScatterOp(HltOp):
     result = result_def(TENSOR)
 
     def check_operands(self, x: Tensor, indices: Tensor, updates: Tensor, expected: tuple[int, ...]) -> None:
-        """[index_type], [same_element_type], [numeric_element_type] to combine, [updates_shape] is ``expected``."""
+        """[index_type], [same_element_type], [numeric_element_type] to combine, [updates_shape]."""
         check_indices(indices)
         same_element_type(self.name, x, updates)
         if self.reduction != "none" and is_bool(x.element):
@@ -117,7 +117,7 @@ class ScatterOp(HltOp):
 
 @hlt_op
 class ScatterElementsOp(ScatterOp):
-    """ONNX ScatterElements: ``result[.., indices[.., i, ..], ..] = updates[.., i, ..]``, combined by ``reduction``.
+    """ONNX ScatterElements: ``result[.., indices[.., i, ..], ..]`` gets ``updates[.., i, ..]``.
 
     ```
     %3 = hlt.scatter_elements %0, %1, %2 <reduction = "add", axis = 1>
@@ -175,7 +175,7 @@ def check_index_shape(x: Tensor, indices: Tensor, axis: int) -> None:
 
 
 def check_index_depth(x: Tensor, indices: Tensor, batch: int) -> int:
-    """[index_depth] the last extent of ``indices``, which addresses at most the dims of ``x`` after ``batch``."""
+    """[index_depth] the last extent of ``indices``: how many dims of ``x`` after ``batch`` it addresses."""
     if indices.rank == 0 or not 0 <= indices.shape[-1] <= x.rank - batch:
         raise fail("index_depth", f"indices {indices.shape} don't address x of {x.shape} after {batch} dims")
     return indices.shape[-1]

@@ -20,7 +20,7 @@ _HALO = re.compile(r"d(\d{1,9}):(\d{1,9}):(\d{1,9})")
 
 
 class PhysicalDim(NamedTuple):
-    """One dim in memory: all of a logical dim (``block`` 0), its blocks, or the place inside a block (``inner``)."""
+    """One dim in memory: a whole logical dim (``block`` 0), its blocks, or the place in one (``inner``)."""
 
     dim: int
     block: int = 0
@@ -50,8 +50,8 @@ class Parsed(NamedTuple):
 class LayoutAttr(ParametrizedAttribute):
     """The dims of a tensor in the order in which they lie in memory, outermost first.
 
-    ``d1`` is a whole logical dim, ``d1/16`` its blocks of 16, ``d1%16`` the place inside a block. ``halo`` has cells
-    before and after a logical dim. NCHW with channels in blocks of 16 and a border of one pixel:
+    ``d1`` is a whole logical dim, ``d1/16`` its blocks of 16, ``d1%16`` the place inside a block. ``halo``
+    has cells before and after a logical dim. NCHW with channels in blocks of 16 and a border of one pixel:
 
     ```
     tensor<1x64x56x56xf32, #hlt.layout<"d0 d1/16 d2 d3 d1%16", halo = "d2:1:1 d3:1:1">>
@@ -124,8 +124,7 @@ class LayoutAttr(ParametrizedAttribute):
         return AffineMap(self.rank, 0, tuple(results))
 
     def verify(self) -> None:
-        """[layout_text] both strings parse; [layout_cover] every dim up to the rank is there, once or as both halves
-        of one block size; [layout_halo] only of dims that are there."""
+        """[layout_text] the strings parse; [layout_cover] each dim is there once; [layout_halo] exists."""
         dims, halo = _parsed(self.dims_text.data, self.halo_text.data)
         for dim in range(self.rank):
             parts = sorted(physical[1:] for physical in dims if physical.dim == dim)

@@ -103,7 +103,7 @@ class RmsNormOp(HltOp):
 
 @hlt_op
 class BatchNormOp(HltOp):
-    """(x - mean) / sqrt(variance + epsilon) * scale + bias per channel of ``[N, C, *]``, with given statistics.
+    """(x - mean) / sqrt(variance + epsilon) * scale + bias per channel of ``[N, C, *]``.
 
     ```
     %5 = hlt.batch_norm %0, %1, %2, %3, %4 <epsilon = 1.0e-05>

@@ -12,30 +12,31 @@ from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 from xdsl.irdl import operand_def, opt_operand_def, result_def
 
-ACTIVATIONS = (
-    "Affine",
-    "Elu",
-    "HardSigmoid",
-    "LeakyRelu",
-    "Relu",
-    "ScaledTanh",
-    "Sigmoid",
-    "Softplus",
-    "Softsign",
-    "Tanh",
-    "ThresholdedRelu",
-)
-"""Activation functions of the cells, by their ONNX names."""
+ACTIVATIONS: dict[str, tuple[float, float]] = {
+    "Affine": (1.0, 0.0),
+    "Elu": (1.0, 0.0),
+    "HardSigmoid": (0.2, 0.5),
+    "LeakyRelu": (0.01, 0.0),
+    "Relu": (0.0, 0.0),
+    "ScaledTanh": (1.0, 1.0),
+    "Sigmoid": (0.0, 0.0),
+    "Softplus": (0.0, 0.0),
+    "Softsign": (0.0, 0.0),
+    "Tanh": (0.0, 0.0),
+    "ThresholdedRelu": (1.0, 0.0),
+}
+"""Activation functions of the cells by their ONNX names, with the default alpha and beta (0 where unused)."""
 
 
 class RecurrentOp(HltOp):
     """Base of the cells. T time steps, B sequences, I inputs, H hidden units, D directions.
 
-    ``x: [T, B, I]``, ``w: [D, G * H, I]``, ``r: [D, G * H, H]``, ``lengths: [B]`` (steps of each sequence; later ones
-    yield 0), ``h0: [D, B, H]``. The backward direction reads each sequence from its own end.
+    ``x: [T, B, I]``, ``w: [D, G * H, I]``, ``r: [D, G * H, H]``, ``lengths: [B]`` (steps of each sequence;
+    later ones yield 0), ``h0: [D, B, H]``. The backward direction reads each sequence from its own end.
 
-    ``activations`` names the functions of each direction in turn; ``activation_alpha`` and ``activation_beta`` are
-    empty or have one parameter per function. ``clip`` bounds what goes into them to ``[-clip, clip]``.
+    ``activations`` names the functions of each direction in turn; ``activation_alpha`` and
+    ``activation_beta`` are empty (defaults) or have one parameter per function. ``clip`` bounds what goes into them to
+    ``[-clip, clip]``.
     """
 
     irdl_options = OPTIONAL_OPERANDS
@@ -102,9 +103,9 @@ def directions_of(direction: str) -> int:
 class LstmOp(RecurrentOp):
     """Long short-term memory; gates in the order i, o, f, c.
 
-    ``b: [D, 8 * H]`` is the bias of w, then of r; ``c0: [D, B, H]``; ``p: [D, 3 * H]`` are peepholes of i, o, f.
-    ``input_forget`` couples the gates: f = 1 - i. Default activations: Sigmoid, Tanh, Tanh.
-    Results: ``y: [T, D, B, H]``, and after the last step ``h`` and ``c: [D, B, H]``.
+    ``b: [D, 8 * H]`` is the bias of w, then of r; ``c0: [D, B, H]``; ``p: [D, 3 * H]`` are peepholes of i, o,
+    f. ``input_forget`` couples the gates: f = 1 - i. Default activations: Sigmoid, Tanh, Tanh. Results: ``y:
+    [T, D, B, H]``, and after the last step ``h`` and ``c: [D, B, H]``.
 
     ```
     %3, %4, %5 = hlt.lstm %0, %1, %2 <direction = "forward", activations = ["Sigmoid", "Tanh", "Tanh"],
@@ -173,9 +174,9 @@ class LstmOp(RecurrentOp):
 class GruOp(RecurrentOp):
     """Gated recurrent unit; gates in the order z, r, h.
 
-    ``b: [D, 6 * H]`` is the bias of w, then of r. ``linear_before_reset`` applies the reset gate after the product
-    with r instead of before. Default activations: Sigmoid, Tanh.
-    Results: ``y: [T, D, B, H]``, and after the last step ``h: [D, B, H]``.
+    ``b: [D, 6 * H]`` is the bias of w, then of r. ``linear_before_reset`` applies the reset gate after the
+    product with r instead of before. Default activations: Sigmoid, Tanh. Results: ``y: [T, D, B, H]``, and
+    after the last step ``h: [D, B, H]``.
 
     ```
     %3, %4 = hlt.gru %0, %1, %2 <direction = "forward", activations = ["Sigmoid", "Tanh"],

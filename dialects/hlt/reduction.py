@@ -21,7 +21,7 @@ def check_numeric(name: str, x: Tensor) -> None:
 
 @hlt_op
 class ReduceOp(HltOp):
-    """Combines all elements along ``axes``; without axes the operand itself. An empty extent gives the identity.
+    """Combines all elements along ``axes``; an empty extent gives the identity of ``kind``.
 
     ``mean`` of integers truncates; ``any`` and ``all`` are for i1, the other kinds for numbers.
 
@@ -50,7 +50,7 @@ class ReduceOp(HltOp):
 
 @hlt_op
 class ArgReduceOp(HltOp):
-    """The index of the largest or smallest element along ``axis``: the first one, or the last with ``last_index``.
+    """The index of the first (or with ``last_index`` the last) extreme element along ``axis``.
 
     A NaN counts as the extreme.
 
@@ -88,13 +88,15 @@ class ArgReduceOp(HltOp):
 class ReduceWindowOp(HltOp):
     """Combines the elements under each position of a window (pooling); all lists have the operand's rank.
 
-    Cells of ``pads_low``, ``pads_high`` and ``overhang`` hold the kind's identity. ``mean`` divides by the number of
-    cells of the operand that the window covers, with ``count_include_pad`` also of the pads, never of ``overhang``,
-    which lies beyond ``pads_high`` (ONNX's ``ceil_mode`` needs it). ``mean`` is 0 where it would divide by 0.
+    Cells of ``pads_low``, ``pads_high`` and ``overhang`` hold the kind's identity. ``mean`` divides by the
+    number of cells of the operand that the window covers, with ``count_include_pad`` also of the pads, never
+    of ``overhang``, which lies beyond ``pads_high`` (ONNX's ``ceil_mode`` needs it). ``mean`` is 0 where it
+    would divide by 0.
 
     ```
-    %1 = hlt.reduce_window %0 <kind = "max", window = [1, 1, 2, 2], strides = [1, 1, 2, 2], dilations = [1, 1, 1, 1],
-        pads_low = [0, 0, 0, 0], pads_high = [0, 0, 0, 0], overhang = [0, 0, 0, 0], count_include_pad = false>
+    %1 = hlt.reduce_window %0 <kind = "max", window = [1, 1, 2, 2], strides = [1, 1, 2, 2],
+        dilations = [1, 1, 1, 1], pads_low = [0, 0, 0, 0], pads_high = [0, 0, 0, 0],
+        overhang = [0, 0, 0, 0], count_include_pad = false>
         : (tensor<1x3x4x4xf32>) -> tensor<1x3x2x2xf32>
     ```
     """
@@ -153,7 +155,7 @@ class ReduceWindowOp(HltOp):
 
 @hlt_op
 class ScanOp(HltOp):
-    """Running combination along ``axis``; ``exclusive`` leaves out the element itself, ``reverse`` starts at the end.
+    """Running combination; ``exclusive`` leaves out the element itself, ``reverse`` starts at the end.
 
     ``%1 = hlt.scan %0 <kind = "sum", axis = 0, exclusive = false, reverse = false> : tensor<4xf32>``
     """
@@ -182,9 +184,12 @@ class ScanOp(HltOp):
 
 @hlt_op
 class SortOp(HltOp):
-    """Sorts along ``axis``: the values and the indices they came from; stable both ways, NaN counts as largest.
+    """Sorts along ``axis``: values and the indices they came from; stable both ways, NaN is largest.
 
-    ``%1, %2 = hlt.sort %0 <axis = 0, descending = false> : (tensor<4xf32>) -> (tensor<4xf32>, tensor<4xi64>)``
+    ```
+    %1, %2 = hlt.sort %0 <axis = 0, descending = false>
+        : (tensor<4xf32>) -> (tensor<4xf32>, tensor<4xi64>)
+    ```
     """
 
     name = "hlt.sort"

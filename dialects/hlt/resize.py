@@ -16,8 +16,8 @@ from xdsl.irdl import operand_def, result_def
 class ResizeOp(HltOp):
     """ONNX Resize to ``shape``, dim by dim.
 
-    ``scales`` has one factor per dim (those of the model: ``shape / extent`` is not always the same). ``roi`` is
-    empty or has all starts, then all ends, in relative coordinates, for ``tf_crop_and_resize``, which puts
+    ``scales`` has one factor per dim (those of the model: ``shape / extent`` is not always the same). ``roi``
+    is empty or has all starts, then all ends, in relative coordinates, for ``tf_crop_and_resize``, which puts
     ``extrapolation_value`` at points outside. A dim whose factor is 1 and extent stays is left as it is.
     Integers are interpolated as floats and truncated.
 
@@ -80,7 +80,7 @@ class ResizeOp(HltOp):
         )
 
     def infer(self) -> tuple[TensorType, ...]:
-        """[attribute_length], [attribute_minimum], [resize_scales] positive, [resize_source], [resize_roi]."""
+        """[attribute_length], [attribute_minimum], [resize_scales], [resize_source], [resize_roi]."""
         x, shape = tensor(self.x), self.shape
         check_length("shape", shape, x.rank)
         check_length("scales", self.scales, x.rank)

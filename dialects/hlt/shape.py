@@ -57,7 +57,7 @@ class BroadcastOp(HltOp):
         super().__init__((x,), shape=tuple(shape), dims=tuple(dims))
 
     def infer(self) -> tuple[TensorType, ...]:
-        """[broadcast_dims] one per operand dim, strictly increasing, in range; [broadcast_extent] 1 or the result's."""
+        """[broadcast_dims] one per operand dim, increasing; [broadcast_extent] 1 or the result's."""
         x, shape, dims = tensor(self.x), self.shape, self.dims
         check_minimum("shape", shape, 0)
         if (
@@ -152,7 +152,7 @@ class SliceOp(HltOp):
         )
 
     def infer(self) -> tuple[TensorType, ...]:
-        """[attribute_length], [attribute_minimum], [slice_bounds] the last element taken lies in the operand."""
+        """[attribute_length], [attribute_minimum], [slice_bounds] the last element lies in the operand."""
         x = tensor(self.x)
         for name, least in (("starts", 0), ("sizes", 0), ("strides", 1)):
             check_length(name, getattr(self, name), x.rank)
@@ -189,10 +189,15 @@ class ReverseOp(HltOp):
 
 @hlt_op
 class PadOp(HltOp):
-    """Adds ``low`` and ``high`` elements per dim: ``value``, the mirror image (``reflect``, without the border
-    itself), the border (``edge``), or the other end (``wrap``).
+    """Adds ``low`` and ``high`` elements per dim.
 
-    ``%1 = hlt.pad %0 <low = [1], high = [0], mode = "constant", value = 0.0> : (tensor<2xf32>) -> tensor<3xf32>``
+    They are ``value`` (``constant``), the mirror image without the border itself (``reflect``), the border
+    (``edge``), or the other end (``wrap``).
+
+    ```
+    %1 = hlt.pad %0 <low = [1], high = [0], mode = "constant", value = 0.0>
+        : (tensor<2xf32>) -> tensor<3xf32>
+    ```
     """
 
     name = "hlt.pad"
@@ -210,7 +215,7 @@ class PadOp(HltOp):
         super().__init__((x,), low=tuple(low), high=tuple(high), mode=mode, value=value)
 
     def infer(self) -> tuple[TensorType, ...]:
-        """[attribute_length], [attribute_minimum], [pad_source] other modes than constant have elements to copy."""
+        """[attribute_length], [attribute_minimum], [pad_source] there are elements to copy."""
         x, low, high = tensor(self.x), self.low, self.high
         for name, values in (("low", low), ("high", high)):
             check_length(name, values, x.rank)
@@ -244,7 +249,7 @@ class ConcatOp(HltOp):
         super().__init__(inputs, axis=axis)
 
     def infer(self) -> tuple[TensorType, ...]:
-        """[concat_operands] at least one; [axis_range]; [same_element_type]; [concat_shape] equal but for ``axis``."""
+        """[concat_operands] at least one; [axis_range]; [same_element_type]; [concat_shape]."""
         tensors = [tensor(value) for value in self.inputs]
         if not tensors:
             raise fail("concat_operands", "there is no operand")
