@@ -13,6 +13,7 @@ from io import StringIO
 from typing import TYPE_CHECKING, TextIO
 
 from mlc.errors import InternalError
+from mlc.verifier import verify
 
 if TYPE_CHECKING:
     from xdsl.context import Context
@@ -90,7 +91,7 @@ class PassManager:
         from xdsl.utils.exceptions import VerifyException
 
         try:
-            module.verify()
+            verify(module)
         except VerifyException as error:
             raise InternalError(f"the IR is invalid after {name}: {error}") from error
 

@@ -19,6 +19,7 @@ from mlc import knobs
 from mlc.errors import ModelError, UnsupportedError, UsageError, nearest
 from mlc.pass_manager import PassManager, Watch, print_ir
 from mlc.registry import make_context, parse_passes, passes
+from mlc.verifier import verify
 
 if TYPE_CHECKING:
     from xdsl.context import Context
@@ -118,7 +119,7 @@ def parse_module(chunk: Chunk, context: Context) -> ModuleOp:
 
     try:
         module = _parse(chunk, context)
-        module.verify()
+        verify(module)
     except VerifyException as error:
         raise ModelError(_one_line(str(error)), node=chunk.name) from error
     except RecursionError as error:

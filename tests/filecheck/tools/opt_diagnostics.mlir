@@ -32,3 +32,32 @@ func.func @wrong_result() -> i32 {
 "no_such_dialect.op"() : () -> ()
 // CHECK: // -----
 // CHECK-NEXT: {{.*}}opt_diagnostics.mlir:32:{{[0-9]+}}: Operation no_such_dialect.op is not registered
+
+// -----
+
+func.func @too_early() -> i32 {
+  %s = arith.addi %late, %late : i32
+  %late = arith.constant 1 : i32
+  func.return %s : i32
+}
+// CHECK: // -----
+// CHECK-NEXT: {{.*}}opt_diagnostics.mlir: operand 0 %late of arith.addi is used before it is defined
+
+// -----
+
+func.func @out_of_reach(%c: i1) -> i32 {
+  scf.if %c {
+    %inner = arith.constant 1 : i32
+  }
+  func.return %inner : i32
+}
+// CHECK: // -----
+// CHECK-NEXT: {{.*}}values used but not defined: [%inner]
+
+// -----
+
+func.func @branches(%c: i1) -> i32 {
+  "cf.br"() : () -> ()
+}
+// CHECK: // -----
+// CHECK-NEXT: {{.*}}Operation cf.br is not registered
