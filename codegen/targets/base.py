@@ -61,6 +61,11 @@ class Target:
     kind: Literal["cpu", "gpu"] = "cpu"
     endian: Literal["little"] = "little"
 
+    @property
+    def attributes(self) -> str:
+        """LLVM function attributes that every kernel gets."""
+        return f'"prefer-vector-width"="{self.vector_bytes * 8}"' if self.kind == "cpu" else ""
+
     def lanes(self, dtype_bytes: int) -> int:
         """Elements of ``dtype_bytes`` bytes in one vector register."""
         return max(1, self.vector_bytes // dtype_bytes)
@@ -68,7 +73,12 @@ class Target:
     def row(self, op: str, dtype: str, lanes: int) -> Instruction | None:
         """The first instruction row for a scalar operation at this element type and lane count."""
         for row in self.rows:
-            if row.op == op and row.dtype == dtype and row.lanes in (None, lanes) and row.features <= self.features:
+            if (
+                row.op == op
+                and row.dtype == dtype
+                and row.lanes in (None, lanes)
+                and row.features <= self.features
+            ):
                 return row
         return None
 

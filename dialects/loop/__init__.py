@@ -1,7 +1,5 @@
 """loop: structured loops, schedules and register tiles (the design's section 4)."""
 
-from xdsl.ir import Dialect
-
 from mlc.dialects.loop.attrs import (
     Access,
     AccessAttr,
@@ -36,6 +34,7 @@ from mlc.dialects.loop.ops import (
     index_attr,
     segments,
 )
+from xdsl.ir import Dialect
 
 LOOP = Dialect(
     "loop",

@@ -11,12 +11,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Generic, NamedTuple, Self, TypeVar
 
+from mlc.dialects.loop.affine import Expr, parse
 from xdsl.ir import Attribute, Data, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
-
-from mlc.dialects.loop.affine import Expr, parse
 
 T = TypeVar("T")
 
@@ -187,10 +186,17 @@ class ScheduleAttr(TextData[Plan]):
             if match := _DIRECTIVE.fullmatch(word):
                 options[match[1]] = tuple(map(int, match[2].split(",")))
             elif match := _LEVEL.fullmatch(word):
-                kind, balanced, size, bind = match[2] or match[5], bool(match[3]), match[4] or 1, match[6] or ""
+                kind, balanced, size, bind = (
+                    match[2] or match[5],
+                    bool(match[3]),
+                    match[4] or 1,
+                    match[6] or "",
+                )
                 levels.append(Level(match[1], kind, int(size), balanced, bind))
             else:
-                raise ValueError(f"{word!r} is no level; write dim/step, dim*, dim+, dim@lanes or pack(operand)")
+                raise ValueError(
+                    f"{word!r} is no level; write dim/step, dim*, dim+, dim@lanes or pack(operand)"
+                )
         if any(v.size < 1 for v in levels):
             raise ValueError("steps and lane counts are positive")
         return Plan(

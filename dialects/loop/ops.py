@@ -5,6 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from mlc.dialects.loop.attrs import (
+    AccessAttr,
+    AxesAttr,
+    DimsAttr,
+    MapAttr,
+    ReachAttr,
+    ScheduleAttr,
+    TableAttr,
+    TileType,
+)
 from xdsl.dialects.builtin import (
     ArrayAttr,
     DenseArrayBase,
@@ -44,17 +54,6 @@ from xdsl.traits import (
     SymbolOpInterface,
 )
 from xdsl.utils.exceptions import VerifyException
-
-from mlc.dialects.loop.attrs import (
-    AccessAttr,
-    AxesAttr,
-    DimsAttr,
-    MapAttr,
-    ReachAttr,
-    ScheduleAttr,
-    TableAttr,
-    TileType,
-)
 
 INDEX = IndexType()
 
@@ -115,8 +114,8 @@ class KernelOp(IRDLOperation):
 class ScratchOp(IRDLOperation):
     """A small buffer private to the kernel, one tile of it per iteration of the shared loops, or a constant table.
 
-        %s = loop.scratch : memref<12x128xf32>
-        %t = loop.scratch table <"1.0 0.0 -1.0"> : memref<3xf32>
+    %s = loop.scratch : memref<12x128xf32>
+    %t = loop.scratch table <"1.0 0.0 -1.0"> : memref<3xf32>
     """
 
     name = "loop.scratch"
@@ -143,9 +142,7 @@ class PackOp(IRDLOperation):
     schedule = prop_def(ScheduleAttr)
     result = result_def(MemRefType)
     traits = traits_def(Pure())
-    assembly_format = (
-        "$source `reach` $reach `dims` $dims `schedule` $schedule attr-dict `:` type($source) `->` type($result)"
-    )
+    assembly_format = "$source `reach` $reach `dims` $dims `schedule` $schedule attr-dict `:` type($source) `->` type($result)"
 
 
 @irdl_op_definition
@@ -285,7 +282,7 @@ class IndexOp(IRDLOperation):
 class ForOp(IRDLOperation):
     """A loop over ``count`` tiles, its induction variable 0 to ``count - 1``; it may carry register tiles.
 
-        %r = loop.for 192 : index carry(%i : !loop.tile<...>) -> !loop.tile<...> { ^bb0(%k: index, %t: ...): ... }
+    %r = loop.for 192 : index carry(%i : !loop.tile<...>) -> !loop.tile<...> { ^bb0(%k: index, %t: ...): ... }
     """
 
     name = "loop.for"
@@ -386,7 +383,7 @@ class TileOp(IRDLOperation):
 class MergeOp(IRDLOperation):
     """Folds kept reduction axes and reduction lanes of accumulators with the associative ``combine`` region.
 
-        %m = loop.merge(%acc) axes <"n=8:a n@16"> { ... }
+    %m = loop.merge(%acc) axes <"n=8:a n@16"> { ... }
     """
 
     name = "loop.merge"
@@ -395,7 +392,9 @@ class MergeOp(IRDLOperation):
     res = var_result_def(TileType)
     body = region_def("single_block")
     traits = traits_def(Pure())
-    assembly_format = "`(` $sources `:` type($sources) `)` `axes` $axes `->` type($res) attr-dict-with-keyword $body"
+    assembly_format = (
+        "`(` $sources `:` type($sources) `)` `axes` $axes `->` type($res) attr-dict-with-keyword $body"
+    )
 
 
 @irdl_op_definition

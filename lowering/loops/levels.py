@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from mlc.dialects.loop import Dim, Level, Plan
 from xdsl.dialects.builtin import IntegerType, MemRefType
 from xdsl.ir import Attribute, SSAValue
 from xdsl.utils.exceptions import VerifyException
-
-from mlc.dialects.loop import Dim, Level, Plan
 
 
 class Span(NamedTuple):
@@ -59,7 +58,9 @@ def spans(dims: tuple[Dim, ...], plan: Plan) -> list[Span]:
             covered.add(level.dim)
     for name, left in extent.items():
         if name not in covered and left > unit.get(name, 1):
-            raise VerifyException(f"[schedule_cover] the levels of dim {name!r} leave {left} elements to no level")
+            raise VerifyException(
+                f"[schedule_cover] the levels of dim {name!r} leave {left} elements to no level"
+            )
     return found
 
 

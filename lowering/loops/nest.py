@@ -14,12 +14,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, ModuleOp, StringAttr, i64
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
-from xdsl.passes import ModulePass
-from xdsl.utils.exceptions import VerifyException
-
 from mlc.dialects.loop import (
     INDEX,
     Access,
@@ -39,6 +33,11 @@ from mlc.dialects.loop import (
     segments,
 )
 from mlc.lowering.loops.levels import Run, Span, ceil_div, runs, spans
+from xdsl.context import Context
+from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, ModuleOp, StringAttr, i64
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import VerifyException
 
 
 class Position(NamedTuple):

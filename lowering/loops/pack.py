@@ -1,7 +1,7 @@
 """pack: operands named by ``pack(i)`` are stored in the order in which the nest reads them.
 
-    schedule <"n/32 m/7 k/4 k* m* n* n@16 pack(1)">
- -> %p = loop.pack %b ... : memref<768x768xf32> -> memref<24x192x4x2x16xf32>
+   schedule <"n/32 m/7 k/4 k* m* n* n@16 pack(1)">
+-> %p = loop.pack %b ... : memref<768x768xf32> -> memref<24x192x4x2x16xf32>
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from mlc.dialects.loop import ComputeOp, DimsAttr, PackOp, Plan, Reach, ReachAttr, ScheduleAttr
+from mlc.lowering.loops.levels import Span, buffer_type, element_bytes, row_major, spans
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp
 from xdsl.passes import ModulePass
-
-from mlc.dialects.loop import ComputeOp, PackOp, Plan, Reach, ReachAttr, ScheduleAttr
-from mlc.lowering.loops.levels import Span, buffer_type, element_bytes, row_major, spans
 
 
 def packed_spans(reach: Reach, levels: list[Span]) -> list[Span]:
@@ -41,7 +40,7 @@ def pack_operand(op: ComputeOp, index: int) -> PackOp:
         result_types=[MemRefType(element, shape)],
         properties={
             "reach": reaches[index],
-            "dims": op.dims,
+            "dims": DimsAttr(tuple(d for d in op.dims.data if any(s.level.dim == d.name for s in inner))),
             "schedule": ScheduleAttr(Plan(tuple(s.level for s in inner))),
         },
     )

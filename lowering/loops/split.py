@@ -13,14 +13,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mlc.dialects.loop import ComputeOp, KernelOp, Level, MapAttr, Reach, ReachAttr, ScratchOp
+from mlc.dialects.loop.affine import Expr, Quotient, linear, quotient_dims, simplify
+from mlc.lowering.loops.levels import Span, buffer_type, element_bytes, row_major, spans
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
-
-from mlc.dialects.loop import ComputeOp, KernelOp, Level, MapAttr, Reach, ReachAttr, ScratchOp
-from mlc.dialects.loop.affine import Expr, Quotient, linear, quotient_dims, simplify
-from mlc.lowering.loops.levels import Span, buffer_type, element_bytes, row_major, spans
 
 
 def address(mapping: MapAttr, buffer: MemRefType, extents: dict[str, int]) -> Expr:
@@ -64,7 +63,9 @@ def _quotient_reach(atom: Quotient, factor: int, levels: Sequence[Span], into: d
                 _add(into, span.key, factor * (step // divisor))
             continue
         if step < 0:
-            raise VerifyException(f"[split_linear] {atom.expr} {atom.kind} {divisor} runs backwards over {span.key}")
+            raise VerifyException(
+                f"[split_linear] {atom.expr} {atom.kind} {divisor} runs backwards over {span.key}"
+            )
         spare += step * (span.count - 1)
         if atom.kind == "%":
             _add(into, span.key, factor * step)
@@ -111,7 +112,9 @@ def split_compute(op: ComputeOp) -> None:
     for i, expr in enumerate(addresses):
         bad = balanced & quotient_dims(expr)
         if bad and i not in packed:
-            raise VerifyException(f"[split_balanced] dim {min(bad)!r} is blocked in operand {i}: its steps can't vary")
+            raise VerifyException(
+                f"[split_balanced] dim {min(bad)!r} is blocked in operand {i}: its steps can't vary"
+            )
     private = {s.key for s in levels[: len(shared)]}
     reaches: list[ReachAttr] = []
     for value, expr, mapping in zip(op.operands, addresses, op.maps):

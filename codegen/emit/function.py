@@ -1,0 +1,264 @@
+"""loop.kernel to an LLVM function: loops, address computation, and the tiles inside.
+
+One address computation per buffer and loop level: every access below a loop that depends on its induction variable
+shares one ``getelementptr`` in that loop's header; what is left inside tiles are static offsets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from mlc.codegen.emit.scalar import Lanes
+from mlc.codegen.emit.tile import Registers, TileEmitter, emit_merge
+from mlc.codegen.emit.writer import Writer, spelling
+from mlc.codegen.targets import Target
+from mlc.dialects.loop import (
+    Access,
+    ForOp,
+    KernelOp,
+    MergeOp,
+    ParallelOp,
+    PrefetchOp,
+    ScratchOp,
+    TileOp,
+    TileType,
+    YieldOp,
+)
+from xdsl.dialects.builtin import MemRefType
+from xdsl.ir import Block, Operation, SSAValue
+
+from mlc.errors import InternalError
+
+Path: TypeAlias = tuple[tuple[SSAValue, int], ...]
+"""Induction variables, outer to inner, each with its bytes per iteration."""
+
+
+def path_of(access: Access, ivs: list[SSAValue]) -> Path:
+    """The induction variables that move an access."""
+    return tuple((iv, c) for iv, c in zip(ivs, access.ivs, strict=True) if c)
+
+
+class FunctionEmitter:
+    """Emits one kernel."""
+
+    def __init__(self, kernel: KernelOp, target: Target) -> None:
+        self.kernel = kernel
+        self.target = target
+        self.out = Writer()
+        self.block = "entry"
+        self.ivs: dict[SSAValue, str] = {}
+        self.pointers: dict[tuple[SSAValue, Path], str] = {}
+        self.tiles: dict[SSAValue, Registers] = {}
+        self.prefixes: dict[SSAValue, dict[tuple[SSAValue, Path], None]] = {}
+        self.shares: dict[int, tuple[str, str]] = {}
+
+    def emit(self) -> str:
+        """The function's text, without its declarations."""
+        block = self.kernel.body.block
+        names = [f"%a{i}" for i in range(len(block.args))]
+        for argument, name in zip(block.args, names):
+            self.pointers[argument, ()] = name
+        self._collect(block)
+        self._shares(block)
+        self._block(block)
+        self.out.emit("  ret void")
+        parameters = ", ".join(f"ptr {self._attributes(i)}%a{i}" for i in range(len(names)))
+        comma = ", " if parameters else ""
+        head = (
+            f"define void @{self.kernel.sym_name.data}({parameters}{comma}i64 %tid, i64 %nt) #0 {{\nentry:\n"
+        )
+        return head + "\n".join(self.out.lines) + "\n}\n"
+
+    def _attributes(self, index: int) -> str:
+        aliases = self.kernel.attributes.get("aliases")
+        return "" if aliases is not None else "noalias "
+
+    # --- addresses
+
+    def _collect(self, block: Block) -> None:
+        """Note which address prefixes each induction variable must provide."""
+        for op in block.walk():
+            if isinstance(op, TileOp):
+                ivs = list(op.ivs)
+                for buffer, access in zip([*op.buffers, *op.outs], op.access):
+                    self._note(buffer, path_of(access.data, ivs))
+            elif isinstance(op, PrefetchOp):
+                self._note(op.buffer, path_of(op.access.data, list(op.ivs)))
+
+    def _note(self, buffer: SSAValue, path: Path) -> None:
+        for end in range(1, len(path) + 1):
+            self.prefixes.setdefault(path[end - 1][0], {})[buffer, path[:end]] = None
+
+    def _advance(self, iv: SSAValue) -> None:
+        """At the head of a loop: the addresses that its induction variable moves."""
+        for buffer, path in self.prefixes.get(iv, ()):
+            outer = self.pointers[buffer, path[:-1]]
+            offset = self._scaled(self.ivs[iv], path[-1][1])
+            self.pointers[buffer, path] = self.out.value(
+                f"getelementptr inbounds i8, ptr {outer}, i64 {offset}"
+            )
+
+    def _scaled(self, iv: str, factor: int) -> str:
+        return iv if factor == 1 else self.out.value(f"mul nsw i64 {iv}, {factor}")
+
+    def _pointer(self, op: TileOp) -> Callable[[SSAValue, Access], str]:
+        ivs = list(op.ivs)
+        return lambda buffer, access: self.pointers[buffer, path_of(access, ivs)]
+
+    def _index_base(self, op: TileOp) -> Callable[[Access], str]:
+        ivs = list(op.ivs)
+
+        def base(access: Access) -> str:
+            value = str(access.const)
+            for iv, factor in path_of(access, ivs):
+                value = self.out.value(f"add i64 {self._scaled(self.ivs[iv], factor)}, {value}")
+            return value
+
+        return base
+
+    # --- structure
+
+    def _block(self, block: Block) -> None:
+        for op in block.ops:
+            emitter = _DISPATCH.get(type(op))
+            if emitter is None:
+                raise InternalError(f"{op.name} is not in a form that can be emitted")
+            emitter(self, op)
+
+    def _scratch(self, op: Operation) -> None:
+        assert isinstance(op, ScratchOp) and isinstance(op.result.type, MemRefType)
+        elements = 1
+        for extent in op.result.type.get_shape():
+            elements *= extent
+        size = elements * spelling(op.result.type.element_type)[2]
+        self.pointers[op.result, ()] = self.out.value(f"alloca [{size} x i8], align 64")
+
+    def _tile(self, op: Operation) -> None:
+        assert isinstance(op, TileOp)
+        lane = next((a.size for a in op.axes.data if a.kind == "l"), 1)
+        tiles = [self.tiles[t] for t in op.tiles]
+        emitter = TileEmitter(
+            Lanes(self.out, self.target, lane), op, self._pointer(op), self._index_base(op), tiles
+        )
+        for result, registers in zip(op.res, emitter.emit()):
+            self.tiles[result] = registers
+
+    def _merge(self, op: Operation) -> None:
+        assert isinstance(op, MergeOp)
+        source = op.sources[0].type
+        assert isinstance(source, TileType)
+        width = next((a.size for a in source.axes.data if a.kind == "l"), 1)
+        merged = emit_merge(Lanes(self.out, self.target, width), op, [self.tiles[s] for s in op.sources])
+        for result, registers in zip(op.res, merged):
+            self.tiles[result] = registers
+
+    def _prefetch(self, op: Operation) -> None:
+        assert isinstance(op, PrefetchOp)
+        pointer = self.pointers[op.buffer, path_of(op.access.data, list(op.ivs))]
+        if op.access.data.const:
+            pointer = self.out.value(f"getelementptr i8, ptr {pointer}, i64 {op.access.data.const}")
+        arguments = [("ptr", pointer), ("i32", "0"), ("i32", "2"), ("i32", "1")]
+        self.out.call("void", "llvm.prefetch.p0", arguments)
+
+    def _for(self, op: Operation) -> None:
+        assert isinstance(op, ForOp)
+        self._loop(op.body.block, "0", str(op.count.value.data), op)
+
+    def _parallel(self, op: Operation) -> None:
+        """The share of this thread: tiles ``total*tid/nt`` to ``total*(tid+1)/nt``, cut to this run."""
+        assert isinstance(op, ParallelOp)
+        first, count, total = op.first.value.data, op.count.value.data, op.tiles.value.data
+        low, high = self.shares[total]
+        if first or count != total:
+            low = self._clamp(low, first, count)
+            high = self._clamp(high, first, count)
+        body, done = self.out.label(), self.out.label()
+        guard = self.out.value(f"icmp slt i64 {low}, {high}")
+        self.out.emit(f"  br i1 {guard}, label %{body}, label %{done}\n{body}:")
+        self.block = body
+        self._loop(op.body.block, low, high, None)
+        self.out.emit(f"  br label %{done}\n{done}:")
+        self.block = done
+
+    def _clamp(self, value: str, first: int, count: int) -> str:
+        moved = self.out.value(f"sub i64 {value}, {first}")
+        low = self.out.call("i64", "llvm.smax.i64", [("i64", moved), ("i64", "0")])
+        return self.out.call("i64", "llvm.smin.i64", [("i64", low), ("i64", str(count))])
+
+    def _shares(self, block: Block) -> None:
+        """At the function's entry: this thread's range for every number of tiles that occurs."""
+        for op in block.walk():
+            if isinstance(op, ParallelOp) and op.tiles.value.data not in self.shares:
+                total = op.tiles.value.data
+                next_tid = self.out.value("add nuw nsw i64 %tid, 1")
+                bounds: list[str] = []
+                for tid in ("%tid", next_tid):
+                    scaled = self.out.value(f"mul nuw nsw i64 {tid}, {total}")
+                    bounds.append(self.out.value(f"udiv i64 {scaled}, %nt"))
+                self.shares[total] = (bounds[0], bounds[1])
+
+    def _loop(self, body: Block, low: str, high: str, op: ForOp | None) -> None:
+        """A counted loop that runs at least once; carried tiles become one phi per register."""
+        head, before = self.out.label(), self.block
+        exit_ = self.out.label()
+        self.out.emit(f"  br label %{head}\n{head}:")
+        position = len(self.out.lines)
+        self.block = head
+        iv = self.out.name()
+        self.ivs[body.args[0]] = iv
+        inits = [self.tiles[t] for t in op.inits] if op else []
+        phis: list[Registers] = [{k: self.out.name() for k in init} for init in inits]
+        for argument, registers in zip(body.args[1:], phis):
+            self.tiles[argument] = registers
+        self._advance(body.args[0])
+        last = body.last_op
+        assert isinstance(last, YieldOp)
+        for inner in body.ops:
+            if inner is not last:
+                _DISPATCH[type(inner)](self, inner)
+        following = self.out.value(f"add nuw nsw i64 {iv}, 1")
+        again = self.out.value(f"icmp slt i64 {following}, {high}")
+        latch = self.block
+        self.out.emit(f"  br i1 {again}, label %{head}, label %{exit_}\n{exit_}:")
+        self.block = exit_
+        lines = [f"  {iv} = phi i64 [{low}, %{before}], [{following}, %{latch}]"]
+        if op is not None:
+            lane_types = [t.type for t in op.inits]
+            for init, registers, value, result, type_ in zip(inits, phis, last.values, op.res, lane_types):
+                assert isinstance(type_, TileType)
+                final = self.tiles[result] = self.tiles[value]
+                name = _vector_type(type_)
+                lines += [
+                    f"  {registers[k]} = phi {name} [{init[k]}, %{before}], [{final[k]}, %{latch}]"
+                    for k in init
+                ]
+        self.out.lines[position:position] = lines
+
+
+def _vector_type(tile: TileType) -> str:
+    width = next((a.size for a in tile.axes.data if a.kind == "l"), 1)
+    scalar = spelling(tile.element)[0]
+    return scalar if width == 1 else f"<{width} x {scalar}>"
+
+
+_DISPATCH: dict[type[Operation], Callable[[FunctionEmitter, Operation], None]] = {
+    ScratchOp: FunctionEmitter._scratch,
+    TileOp: FunctionEmitter._tile,
+    MergeOp: FunctionEmitter._merge,
+    PrefetchOp: FunctionEmitter._prefetch,
+    ForOp: FunctionEmitter._for,
+    ParallelOp: FunctionEmitter._parallel,
+}
+
+
+def emit_kernel(kernel: KernelOp, target: Target) -> str:
+    """The LLVM IR module text of one kernel, ready to compile.
+
+    The function takes one pointer per buffer, then the thread's number and the number of threads (i64).
+    Raises InternalError for an operation without a form on the target.
+    """
+    emitter = FunctionEmitter(kernel, target)
+    text = emitter.emit()
+    declarations = "".join(f"declare {d}\n" for d in emitter.out.declarations.values())
+    return f"{text}\n{declarations}\nattributes #0 = {{ nounwind {target.attributes} }}\n"

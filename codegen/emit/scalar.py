@@ -1,0 +1,263 @@
+"""Scalar operations of a tile's region at vector width: one small function per kind of operation.
+
+``EMIT[op.name](ctx, op, args)`` appends the instruction for operands ``args`` (already at the tile's width) and
+returns the result's name. Instruction rows of the target come first; these are the forms that every target has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mlc.codegen.emit.writer import Writer, float_constant, spelling
+from mlc.codegen.targets import Instruction, Target
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import Float32Type, IntegerType
+from xdsl.ir import Attribute, Operation
+
+from mlc.errors import InternalError
+
+
+@dataclass
+class Lanes:
+    """Emission context of a tile: where to write, for which target, how many lanes."""
+
+    out: Writer
+    target: Target
+    width: int
+
+    def type(self, element: Attribute) -> str:
+        """The LLVM type of ``element`` at this width."""
+        name = spelling(element)[0]
+        return name if self.width == 1 else f"<{self.width} x {name}>"
+
+    def suffix(self, element: Attribute) -> str:
+        """The intrinsic suffix of ``element`` at this width: ``v16f32``."""
+        name = spelling(element)[1]
+        return name if self.width == 1 else f"v{self.width}{name}"
+
+    def constant(self, value: float, element: Attribute) -> str:
+        """A constant in all lanes."""
+        scalar = spelling(element)[0]
+        text = str(int(value)) if isinstance(element, IntegerType) else float_constant(value, element)
+        if isinstance(element, IntegerType) and element.width.data == 1:
+            text = "true" if value else "false"
+        return text if self.width == 1 else f"splat ({scalar} {text})"
+
+
+Emitter = Callable[[Lanes, Operation, list[str]], str]
+
+
+def emit_op(ctx: Lanes, op: Operation, args: list[str]) -> str:
+    """Append one operation at the tile's width; raises InternalError where no form exists."""
+    element = op.results[0].type
+    row = ctx.target.row(op.name, spelling(element)[1], ctx.width)
+    if row is not None:
+        return _emit_row(ctx, row, element, args)
+    emitter = EMIT.get(op.name)
+    if emitter is None:
+        raise InternalError(f"no instruction for {op.name} on {ctx.target.name}")
+    return emitter(ctx, op, args)
+
+
+def _emit_row(ctx: Lanes, row: Instruction, element: Attribute, args: list[str]) -> str:
+    bits = spelling(element)[2] * 8
+    integer = f"i{bits}" if ctx.width == 1 else f"<{ctx.width} x i{bits}>"
+    names = {"T": ctx.type(element), "I": integer, "S": ctx.suffix(element), "W": ctx.width}
+    lines = row.text.format(*args, **names).split(";")
+    if row.declare:
+        text = row.declare.format(**names)
+        ctx.out.declare(text.partition("@")[2].partition("(")[0], text)
+    value = ""
+    for line in lines:
+        value = ctx.out.value(line.strip().replace("$", value))
+    return value
+
+
+def _binary(mnemonic: str) -> Emitter:
+    def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
+        return ctx.out.value(f"{mnemonic} {ctx.type(op.results[0].type)} {args[0]}, {args[1]}")
+
+    return emit
+
+
+def _intrinsic(name: str, flags: str = "") -> Emitter:
+    def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
+        element = op.results[0].type
+        full = f"{name}.{ctx.suffix(element)}"
+        return ctx.out.call(ctx.type(element), full, [(ctx.type(element), a) for a in args], flags)
+
+    return emit
+
+
+def _convert(mnemonic: str) -> Emitter:
+    def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
+        source, result = op.operands[0].type, op.results[0].type
+        if ctx.type(source) == ctx.type(result):
+            return args[0]
+        return ctx.out.value(f"{mnemonic} {ctx.type(source)} {args[0]} to {ctx.type(result)}")
+
+    return emit
+
+
+def _saturating(name: str) -> Emitter:
+    """Float to integer: out of range saturates, NaN is 0."""
+
+    def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
+        source, result = op.operands[0].type, op.results[0].type
+        full = f"{name}.{ctx.suffix(result)}.{ctx.suffix(source)}"
+        return ctx.out.call(ctx.type(result), full, [(ctx.type(source), args[0])])
+
+    return emit
+
+
+def _compare_float(ctx: Lanes, op: Operation, args: list[str]) -> str:
+    assert isinstance(op, arith.CmpfOp)
+    names = ("false", "oeq", "ogt", "oge", "olt", "ole", "one", "ord")
+    names += ("ueq", "ugt", "uge", "ult", "ule", "une", "uno", "true")
+    predicate = names[op.predicate.value.data]
+    return ctx.out.value(f"fcmp {predicate} {ctx.type(op.lhs.type)} {args[0]}, {args[1]}")
+
+
+def _compare_int(ctx: Lanes, op: Operation, args: list[str]) -> str:
+    assert isinstance(op, arith.CmpiOp)
+    predicate = ("eq", "ne", "slt", "sle", "sgt", "sge", "ult", "ule", "ugt", "uge")[op.predicate.value.data]
+    return ctx.out.value(f"icmp {predicate} {ctx.type(op.lhs.type)} {args[0]}, {args[1]}")
+
+
+def _select(ctx: Lanes, op: Operation, args: list[str]) -> str:
+    element = ctx.type(op.results[0].type)
+    condition = ctx.type(op.operands[0].type)
+    return ctx.out.value(f"select {condition} {args[0]}, {element} {args[1]}, {element} {args[2]}")
+
+
+def _is_constant(text: str) -> bool:
+    return not text.startswith("%")
+
+
+def _extremum(predicate: str) -> Emitter:
+    """IEEE maximum or minimum: NaN in either operand propagates.
+
+    ``select(a > b, a, b)`` is ``b`` when unordered, one instruction where the machine's own maximum does the same;
+    with a constant as ``a`` that already propagates, else NaN in ``a`` takes a second select.
+    """
+
+    def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
+        a, b = (args[1], args[0]) if _is_constant(args[1]) else args
+        type_ = ctx.type(op.results[0].type)
+        bits = "i1" if ctx.width == 1 else f"<{ctx.width} x i1>"
+        order = ctx.out.value(f"fcmp {predicate} {type_} {a}, {b}")
+        best = ctx.out.value(f"select {bits} {order}, {type_} {a}, {type_} {b}")
+        if _is_constant(a):
+            return best
+        nan = ctx.out.value(f"fcmp uno {type_} {a}, {a}")
+        return ctx.out.value(f"select {bits} {nan}, {type_} {a}, {type_} {best}")
+
+    return emit
+
+
+def _fma(ctx: Lanes, op: Operation, args: list[str]) -> str:
+    element = op.results[0].type
+    type_ = ctx.type(element)
+    if not ctx.target.fma:
+        product = ctx.out.value(f"fmul {type_} {args[0]}, {args[1]}")
+        return ctx.out.value(f"fadd {type_} {product}, {args[2]}")
+    return ctx.out.call(type_, f"llvm.fma.{ctx.suffix(element)}", [(type_, a) for a in args])
+
+
+def _negate(ctx: Lanes, op: Operation, args: list[str]) -> str:
+    return ctx.out.value(f"fneg {ctx.type(op.results[0].type)} {args[0]}")
+
+
+def _bitcast(ctx: Lanes, op: Operation, args: list[str]) -> str:
+    source, result = ctx.type(op.operands[0].type), ctx.type(op.results[0].type)
+    return args[0] if source == result else ctx.out.value(f"bitcast {source} {args[0]} to {result}")
+
+
+def _ldexp(ctx: Lanes, op: Operation, args: list[str]) -> str:
+    """``p * 2**n`` through the exponent bits, for ``n`` in the normal range."""
+    element = op.results[0].type
+    bits, bias, shift = ("i32", 127, 23) if isinstance(element, Float32Type) else ("i64", 1023, 52)
+    integer = bits if ctx.width == 1 else f"<{ctx.width} x {bits}>"
+    splat = (lambda v: str(v)) if ctx.width == 1 else (lambda v: f"splat ({bits} {v})")
+    type_ = ctx.type(element)
+    whole = ctx.out.value(f"fptosi {type_} {args[1]} to {integer}")
+    biased = ctx.out.value(f"add {integer} {whole}, {splat(bias)}")
+    shifted = ctx.out.value(f"shl {integer} {biased}, {splat(shift)}")
+    scale = ctx.out.value(f"bitcast {integer} {shifted} to {type_}")
+    return ctx.out.value(f"fmul {type_} {args[0]}, {scale}")
+
+
+def _guarded_divide(mnemonic: str, signed: bool) -> Emitter:
+    """Integer division that neither traps nor is undefined: by zero gives 0, minimum by -1 wraps."""
+
+    def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
+        element = op.results[0].type
+        type_, zero, one = ctx.type(element), ctx.constant(0, element), ctx.constant(1, element)
+        bits = "i1" if ctx.width == 1 else f"<{ctx.width} x i1>"
+        none = ctx.out.value(f"icmp eq {type_} {args[1]}, {zero}")
+        unsafe = none
+        if signed:
+            minus = ctx.out.value(f"icmp eq {type_} {args[1]}, {ctx.constant(-1, element)}")
+            unsafe = ctx.out.value(f"or {bits} {none}, {minus}")
+        divisor = ctx.out.value(f"select {bits} {unsafe}, {type_} {one}, {type_} {args[1]}")
+        result = ctx.out.value(f"{mnemonic} {type_} {args[0]}, {divisor}")
+        if signed:
+            negated = ctx.out.value(f"sub {type_} {zero}, {args[0]}")
+            special = negated if mnemonic == "sdiv" else zero
+            result = ctx.out.value(f"select {bits} {unsafe}, {type_} {special}, {type_} {result}")
+        return ctx.out.value(f"select {bits} {none}, {type_} {zero}, {type_} {result}")
+
+    return emit
+
+
+EMIT: dict[str, Emitter] = {
+    "arith.addf": _binary("fadd"),
+    "arith.subf": _binary("fsub"),
+    "arith.mulf": _binary("fmul"),
+    "arith.divf": _binary("fdiv"),
+    "arith.negf": _negate,
+    "arith.maximumf": _extremum("ogt"),
+    "arith.minimumf": _extremum("olt"),
+    "arith.maxnumf": _intrinsic("llvm.maxnum", "nnan nsz"),
+    "arith.minnumf": _intrinsic("llvm.minnum", "nnan nsz"),
+    "arith.addi": _binary("add"),
+    "arith.subi": _binary("sub"),
+    "arith.muli": _binary("mul"),
+    "arith.divsi": _guarded_divide("sdiv", True),
+    "arith.divui": _guarded_divide("udiv", False),
+    "arith.remsi": _guarded_divide("srem", True),
+    "arith.remui": _guarded_divide("urem", False),
+    "arith.andi": _binary("and"),
+    "arith.ori": _binary("or"),
+    "arith.xori": _binary("xor"),
+    "arith.shli": _binary("shl"),
+    "arith.shrsi": _binary("ashr"),
+    "arith.shrui": _binary("lshr"),
+    "arith.maxsi": _intrinsic("llvm.smax"),
+    "arith.minsi": _intrinsic("llvm.smin"),
+    "arith.maxui": _intrinsic("llvm.umax"),
+    "arith.minui": _intrinsic("llvm.umin"),
+    "arith.cmpf": _compare_float,
+    "arith.cmpi": _compare_int,
+    "arith.select": _select,
+    "arith.extf": _convert("fpext"),
+    "arith.truncf": _convert("fptrunc"),
+    "arith.sitofp": _convert("sitofp"),
+    "arith.uitofp": _convert("uitofp"),
+    "arith.fptosi": _saturating("llvm.fptosi.sat"),
+    "arith.fptoui": _saturating("llvm.fptoui.sat"),
+    "arith.extsi": _convert("sext"),
+    "arith.extui": _convert("zext"),
+    "arith.trunci": _convert("trunc"),
+    "arith.bitcast": _bitcast,
+    "math.fma": _fma,
+    "math.sqrt": _intrinsic("llvm.sqrt"),
+    "math.absf": _intrinsic("llvm.fabs"),
+    "math.copysign": _intrinsic("llvm.copysign"),
+    "math.roundeven": _intrinsic("llvm.roundeven"),
+    "math.floor": _intrinsic("llvm.floor"),
+    "math.ceil": _intrinsic("llvm.ceil"),
+    "math.trunc": _intrinsic("llvm.trunc"),
+    "loop.ldexp": _ldexp,
+}
