@@ -1,0 +1,278 @@
+"""Artefacts in this process: load a linked library from memory, and run its model with little between.
+
+The same bytes that would be written to disk are loaded with the system's loader, so what is measured and
+debugged in process is what ships.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import itertools
+import json
+import os
+import tempfile
+import weakref
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from mlc.codegen.image import Image
+from mlc.codegen.runtime import context as ctx
+from mlc.codegen.weights import Region, WeightsImage
+
+from mlc.errors import InternalError, MlcError, ModelError, UnsupportedError, UsageError
+
+_dlclose = ctypes.CDLL(None).dlclose
+_dlclose.argtypes = [ctypes.c_void_p]
+_SERIAL = itertools.count()
+
+
+class Library:
+    """A loaded shared library: ``address(symbol)``, and ``close`` to unload it."""
+
+    def __init__(self, handle: ctypes.CDLL, descriptor: int | None = None) -> None:
+        self._handle: ctypes.CDLL | None = handle
+        # The loader knows libraries by name: while this one lives, its /proc/self/fd number must stay taken.
+        self._descriptor = descriptor
+
+    @classmethod
+    def open(cls, path: Path) -> Library:
+        """Load a library file. This executes it: load only what you trust. Raises UsageError when it can't
+        be.
+        """
+        try:
+            return cls(ctypes.CDLL(str(path.resolve()), mode=os.RTLD_NOW | os.RTLD_LOCAL))
+        except OSError as error:
+            raise UsageError(f"can't load {path}: {error}") from error
+
+    @classmethod
+    def load(cls, image: Image, name: str = "mlc") -> Library:
+        """Load a library from memory, through a temporary file where the system has no memory files."""
+        try:
+            descriptor = os.memfd_create(f"{name}.{next(_SERIAL)}.so", os.MFD_CLOEXEC)
+        except (AttributeError, OSError):
+            return cls._load_file(image, name)
+        try:
+            image.copy_to(descriptor)
+            path = f"/proc/self/fd/{descriptor}"
+            return cls(ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_LOCAL), descriptor)
+        except OSError:
+            os.close(descriptor)
+            return cls._load_file(image, name)
+
+    @classmethod
+    def _load_file(cls, image: Image, name: str) -> Library:
+        """The same through a file that is gone from its folder once loaded."""
+        descriptor, path = tempfile.mkstemp(prefix=f"{name}-", suffix=".so")
+        try:
+            image.copy_to(descriptor)
+            os.close(descriptor)
+            return cls(ctypes.CDLL(path, mode=os.RTLD_NOW | os.RTLD_LOCAL))
+        except OSError as error:
+            raise InternalError(f"the linked library does not load: {error}") from error
+        finally:
+            os.unlink(path)
+
+    @property
+    def handle(self) -> ctypes.CDLL:
+        """The ctypes library; raises InternalError once closed."""
+        if self._handle is None:
+            raise InternalError("the library is closed")
+        return self._handle
+
+    def address(self, symbol: str) -> int:
+        """A symbol's address; raises UsageError when the library does not export it."""
+        try:
+            return ctypes.addressof(ctypes.c_char.in_dll(self.handle, symbol))
+        except ValueError:
+            raise UsageError(f"the library exports no {symbol}") from None
+
+    def close(self) -> None:
+        """Unload the library; nothing of it may be running or be called any more."""
+        if self._handle is not None:
+            _dlclose(self._handle._handle)
+            self._handle = None
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+_STATUS_ERRORS: dict[int, tuple[type[MlcError], str]] = {
+    ctx.BAD_SHAPE: (UsageError, "a run-time shape is outside the bounds that the model was compiled for"),
+    ctx.CPU_UNSUPPORTED: (
+        UnsupportedError,
+        "this processor lacks features that the artefact was compiled for",
+    ),
+    ctx.BAD_WEIGHTS: (ModelError, "the weights are missing, cut short, or another model's"),
+    ctx.INDEX_RANGE: (ModelError, "an index in the inputs is out of range"),
+    ctx.OVERFLOW: (ModelError, "a result is larger than the bound that the model was compiled for"),
+}
+
+
+def raise_status(status: int, name: str | None = None) -> None:
+    """Raise the error that a status code stands for; return on OK."""
+    if status == ctx.OK:
+        return
+    kind, message = _STATUS_ERRORS.get(status, (InternalError, f"unknown status {status}"))
+    raise kind(message, node=name)
+
+
+def _checked(status: int) -> int:
+    """The result of a bound step: 0, or the error raised."""
+    if status:
+        raise_status(status)
+    return 0
+
+
+class _Frame:
+    """One call's memory: the frame that NAME_run_frame reads, its pointer arrays and an arena."""
+
+    def __init__(self, session: Session, inputs: int, outputs: int, arena_bytes: int) -> None:
+        self.inputs = (ctypes.c_void_p * max(inputs, 1))()
+        self.outputs = (ctypes.c_void_p * max(outputs, 1))()
+        self.arena = Region.allocate(arena_bytes)
+        self.memory = Region.allocate(ctx.FRAME_BYTES)
+        self.address = self.memory.address
+        self.session = session
+        slots = (ctypes.c_uint64 * 5).from_address(self.address)
+        slots[:] = [
+            session.context.address, ctypes.addressof(self.inputs), ctypes.addressof(self.outputs), 0,
+            self.arena.address,
+        ]  # fmt: skip
+
+
+class Session:
+    """A loaded model that runs: context, weights and scratch memory around ``NAME_run``.
+
+    ``threads`` counts the caller; 0 takes every processor this process may use (affinity and cgroup quota).
+    Calls from several Python threads at once are safe: each gets its own arena, and while one uses the thread
+    pool the others run on their own thread alone. In a forked child a session runs single-threaded.
+
+    Raises UnsupportedError when the processor lacks a feature and ModelError when the weights do not match.
+    """
+
+    def __init__(self, library: Library, name: str, *, weights: WeightsImage | None = None, threads: int = 0) -> None:
+        self.library = library
+        self.name = name
+        self.weights = weights
+        self.context = Region.allocate(ctx.CONTEXT_BYTES)
+        self.metadata: dict[str, Any] = read_metadata(library, name)
+        handle = library.handle
+        initialize = handle[f"{name}_init"]
+        initialize.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32]
+        self._free = handle[f"{name}_free"]
+        self._free.argtypes = [ctypes.c_void_p]
+        self._free.restype = None
+        self._open = False
+        address, size = (weights.address, weights.size) if weights else (None, 0)
+        wanted = threads or available_processors()
+        raise_status(initialize(self.context.address, address, size, wanted), name)
+        self._open = True
+        self._counts = len(self.metadata["inputs"]), len(self.metadata["outputs"])
+        self.arena_bytes: int = self.metadata["arena_bytes"]
+        self._run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(library.address(f"{name}_run_frame"))
+        self._frames: deque[_Frame] = deque()
+        _LIVE.add(self)
+
+    @property
+    def threads(self) -> int:
+        """Threads that run a call, the caller included."""
+        return ctypes.c_int32.from_address(self.context.address + ctx.THREADS).value
+
+    def _frame(self) -> _Frame:
+        if not self._open:
+            raise UsageError("the session is closed", node=self.name)
+        return _Frame(self, *self._counts, self.arena_bytes)
+
+    def run_raw(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """Run once on buffers given by address, in the order of the metadata; they must be large enough.
+
+        Raises the error of the status that the model returns (ModelError for an index out of range, ...).
+        """
+        try:
+            frame = self._frames.pop()
+        except IndexError:
+            frame = self._frame()
+        frame.inputs[:] = inputs or (None,)
+        frame.outputs[:] = outputs or (None,)
+        status = self._run(frame.address)
+        self._frames.append(frame)
+        if status:
+            raise_status(status, self.name)
+
+    def bind(self, inputs: Sequence[int], outputs: Sequence[int]) -> Callable[[], int]:
+        """A function without arguments that runs on these buffers: one C call, for loops that count
+        microseconds.
+
+        The caller keeps the buffers alive. The function has its own arena: don't call it from two threads at
+        once. It raises as ``run_raw`` does, and must not be called after ``close``.
+        """
+        frame = self._frame()
+        frame.inputs[:] = inputs or (None,)
+        frame.outputs[:] = outputs or (None,)
+        run = ctypes.CFUNCTYPE(_checked, ctypes.c_void_p)(self.library.address(f"{self.name}_run_frame"))
+        step = functools.partial(run, ctypes.c_void_p(frame.address))
+        step.__dict__["frame"] = frame  # the frame lives as long as the function
+        return step
+
+    def close(self) -> None:
+        """End the worker threads; the library stays loaded."""
+        if self._open:
+            self._open = False
+            _LIVE.discard(self)
+            self._free(self.context.address)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_open", False):
+            self.close()
+
+
+def read_metadata(library: Library, name: str) -> dict[str, Any]:
+    """The metadata of model ``name``; raises ModelError when its ABI is another."""
+    metadata = json.loads(ctypes.string_at(library.address(f"{name}_metadata")))
+    if metadata["abi"] != ctx.ABI_VERSION:
+        raise ModelError(f"the artefact has ABI {metadata['abi']}, this mlc loads {ctx.ABI_VERSION}", node=name)
+    return metadata
+
+
+def available_processors() -> int:
+    """Processors that this process may use: its affinity, capped by the CPU quota of its control groups."""
+    processors = len(os.sched_getaffinity(0))
+    return max(1, min([processors, *_cgroup_quotas()]))
+
+
+def _cgroup_quotas() -> list[int]:
+    """The CPU quotas, rounded up to whole processors, of this process's control group and its ancestors."""
+    quotas: list[int] = []
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/self/cgroup").read_text("ascii").splitlines()
+        group = next((line.split(":", 2)[2] for line in lines if line.startswith("0::")), "/")
+        folder = Path("/sys/fs/cgroup") / group.lstrip("/")
+        for place in (folder, *folder.parents):
+            if place.name == "fs":
+                break
+            with contextlib.suppress(OSError, ValueError):
+                quota, period = (place / "cpu.max").read_text("ascii").split()
+                quotas.append(-(-int(quota) // int(period)))  # int() refuses "max": no limit here
+    return quotas
+
+
+_LIVE: weakref.WeakSet[Session] = weakref.WeakSet()
+
+
+def _stay_alone() -> None:
+    """The workers did not come along into a forked child: let its sessions run, and end, without them."""
+    for session in list(_LIVE):
+        ctypes.c_int32.from_address(session.context.address + ctx.THREADS).value = 1
+
+
+os.register_at_fork(after_in_child=_stay_alone)

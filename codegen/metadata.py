@@ -1,0 +1,46 @@
+"""What an artefact says of itself: the JSON text that stands in it as the symbol NAME_metadata."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from mlc.codegen.runtime.context import ABI_VERSION
+from mlc.codegen.runtime.cpu import required_features
+
+if TYPE_CHECKING:
+    from mlc.codegen.program import Program, TensorSpec
+
+
+def metadata_of(program: Program) -> dict[str, Any]:
+    """The metadata as plain data; ``program.metadata`` stands under ``extra``."""
+    return {
+        "abi": ABI_VERSION,
+        "name": program.name,
+        "inputs": [_tensor(spec) for spec in program.inputs],
+        "outputs": [_tensor(spec) for spec in program.outputs],
+        "arena_bytes": program.arena_bytes,
+        "weights": {
+            "bytes": program.weights_bytes,
+            "sha256": program.weights_sha256,
+            "embedded": program.embedded_weights,
+        },
+        "threads": program.threads,
+        "target": {
+            "name": program.target.name,
+            "triple": program.target.triple,
+            "cpu": program.target.cpu,
+            "features": sorted(required_features(program.target)),
+        },
+        "kernels": sorted({call.kernel for call in program.calls}),
+        "extra": program.metadata,
+    }
+
+
+def metadata_json(program: Program) -> str:
+    """The metadata as JSON text: ASCII, one line, the same for the same program."""
+    return json.dumps(metadata_of(program), sort_keys=True, separators=(",", ":"))
+
+
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "dtype": spec.dtype, "shape": list(spec.shape), "bytes": spec.nbytes}
