@@ -48,12 +48,10 @@ lint: setup ## Check style and formatting
 typecheck: setup typecheck-view ## Check types (strict)
 	@$(PY) -m basedpyright --level error
 
-# Type checkers can't follow the editable install's import hook: show them one folder that holds the whole package.
+# Type checkers can't follow the editable install's import hook: show them the whole package in one folder.
 typecheck-view:
-	@mkdir -p $(VIEW)/mlc
-	@find $(VIEW)/mlc -type l -delete
-	@ln -s $(addprefix $(CURDIR)/,$(wildcard mlc/*.py mlc/*/ dialects frontends lowering codegen)) $(VIEW)/mlc/
-	@rm -f $(VIEW)/mlc/__pycache__
+	@rm -rf $(VIEW) && mkdir -p $(VIEW) && cp -rs $(CURDIR)/mlc $(VIEW)/mlc
+	@for folder in dialects frontends lowering codegen; do cp -rs $(CURDIR)/$$folder $(VIEW)/mlc/$$folder; done
 
 format: setup ## Rewrite the sources in the house style
 	@$(PY) -m ruff check --quiet --fix . ; $(PY) -m ruff format --quiet .

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from mlc.errors import UsageError, nearest
 
@@ -89,9 +89,7 @@ JOBS = Knob(
 )
 VERIFY_EACH = Knob("MLC_VERIFY_EACH", _flag, lambda: False, "verify the IR after every pass")
 
-KNOBS: Mapping[str, Knob[object]] = {
-    value.name: value for value in dict(globals()).values() if isinstance(value, Knob)
-}
+KNOBS: Mapping[str, Knob[Any]] = {knob.name: knob for knob in (CACHE_DIR, CACHE_BYTES, NO_CACHE, JOBS, VERIFY_EACH)}
 """All of the above by variable name."""
 
 

@@ -72,7 +72,7 @@ def dialects() -> Mapping[str, DialectFactory]:
 @cache
 def passes() -> Mapping[str, PassFactory]:
     """Every pass by name; calling the value imports its file and returns the class."""
-    own = {name: lazy(path) for name, path in (UPSTREAM_PASSES | pass_files()).items()}
+    own = {name: lazy(path) for name, path in {**UPSTREAM_PASSES, **pass_files()}.items()}
     return _with_plugins("pass", own, lambda plugin: plugin.passes)
 
 
@@ -155,17 +155,13 @@ def _load_plugin(name: str, load: Callable[[], object]) -> Plugin:
     try:
         plugin = load()
     except Exception as error:
-        raise UsageError(
-            f"plugin {name!r} can't be loaded: {error!r}", hint="uninstall or repair it"
-        ) from error
+        raise UsageError(f"plugin {name!r} can't be loaded: {error!r}", hint="uninstall or repair it") from error
     if not isinstance(plugin, Plugin):
         raise UsageError(f"plugin {name!r} is a {type(plugin).__name__}, not an mlc.registry.Plugin")
     return plugin
 
 
-def _with_plugins(
-    kind: str, own: Mapping[str, T], part: Callable[[Plugin], Mapping[str, T]]
-) -> Mapping[str, T]:
+def _with_plugins(kind: str, own: Mapping[str, T], part: Callable[[Plugin], Mapping[str, T]]) -> Mapping[str, T]:
     """``own`` and what the plugins add, by name; a name taken twice is an error that says by whom."""
     owners = dict.fromkeys(own, "mlc")
     merged = dict(own)

@@ -38,11 +38,7 @@ def _verify_order(op: Operation, visible: set[SSAValue]) -> None:
 
 
 def _defined_in(region: Region) -> list[SSAValue]:
-    return [
-        value
-        for block in region.blocks
-        for value in (*block.args, *(r for op in block.ops for r in op.results))
-    ]
+    return [value for block in region.blocks for value in (*block.args, *(r for op in block.ops for r in op.results))]
 
 
 def _verify_operands(op: Operation, visible: set[SSAValue]) -> None:

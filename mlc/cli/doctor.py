@@ -57,14 +57,13 @@ def examine() -> dict[str, Section]:
 
 
 def _machine() -> Section:
-    from llvmlite import binding
+    from mlc.codegen import llvm
 
-    features = binding.get_host_cpu_features()
     return {
         "system": platform.platform(),
-        "triple": binding.get_process_triple(),
-        "cpu": binding.get_host_cpu_name(),
-        "features": sorted(name for name, present in features.items() if present),
+        "triple": llvm.host_triple(),
+        "cpu": llvm.host_cpu(),
+        "features": sorted(llvm.host_features()),
         "cpus": os.cpu_count(),
         "cpus allowed": host.allowed_cpus(),
         "cpu quota": host.cpu_quota(),

@@ -14,7 +14,7 @@ import importlib
 import logging
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn, Protocol, cast
 
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     parser = _main_parser()
-    args = parser.parse_args(arguments)
+    args = parser.parse(arguments)
     if args.command is None:
         parser.print_help()
         return UsageError.exit_code
@@ -81,7 +81,7 @@ def _dispatch(arguments: list[str]) -> int:
     sub_parser = ArgumentParser(prog=f"mlc {args.command}", description=command.__doc__)
     _add_verbosity(sub_parser)
     command.add_arguments(sub_parser)
-    sub_args = sub_parser.parse_args(args.arguments)
+    sub_args = sub_parser.parse(args.arguments)
     sub_args.verbosity = args.verbose + sub_args.verbose - args.quiet - sub_args.quiet
     with _logging(sub_args.verbosity):
         _warn_about_variables()
@@ -123,7 +123,7 @@ class _VersionAction(argparse.Action):
 
 
 @contextmanager
-def _logging(verbosity: int) -> Iterator[None]:
+def _logging(verbosity: int) -> Generator[None]:
     """Send the ``mlc`` logger to standard error while a command runs."""
     logger = logging.getLogger("mlc")
     handler = logging.StreamHandler(sys.stderr)

@@ -65,9 +65,7 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
         default=knobs.VERIFY_EACH.get(),
         help="verify the IR after each pass",
     )
-    parser.add_argument(
-        "--print-ir-after", action="append", default=[], metavar="PASS", help="print the IR after PASS"
-    )
+    parser.add_argument("--print-ir-after", action="append", default=[], metavar="PASS", help="print the IR after PASS")
     parser.add_argument("--print-ir-after-all", action="store_true", help="print the IR after every pass")
     parser.add_argument(
         "--print-ir-after-change", action="store_true", help="print the IR after each pass that changed it"
@@ -99,9 +97,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _process(
-    chunk: Chunk, manager: PassManager, pipeline: tuple[ModulePass, ...], args: argparse.Namespace
-) -> str:
+def _process(chunk: Chunk, manager: PassManager, pipeline: tuple[ModulePass, ...], args: argparse.Namespace) -> str:
     """The text that ``chunk`` becomes: its module after the passes, or (--verify-diagnostics) its error."""
     try:
         module = parse_module(chunk, manager.context)

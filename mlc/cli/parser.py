@@ -16,8 +16,9 @@ class ArgumentParser(argparse.ArgumentParser):
     def __init__(self, **options: Any) -> None:
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> argparse.Namespace:
-        parsed, unknown = self.parse_known_args(args, namespace)
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """``parse_args`` that advises on what it doesn't know."""
+        parsed, unknown = self.parse_known_args(arguments)
         if unknown:
             raise UsageError(f"unknown argument {unknown[0]!r}", hint=self._advice(unknown[0]))
         return parsed

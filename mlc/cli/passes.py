@@ -72,6 +72,4 @@ def _options(pass_class: type[ModulePass]) -> tuple[Option, ...]:
     from xdsl.passes import get_pass_option_infos
 
     infos = get_pass_option_infos(pass_class)
-    return tuple(
-        Option(info.name.replace("_", "-"), info.expected_type, info.default_value) for info in infos
-    )
+    return tuple(Option(info.name.replace("_", "-"), info.expected_type, info.default_value) for info in infos)

@@ -16,7 +16,7 @@ import io
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +76,7 @@ def run_file(path: Path) -> None:
 def _run_pipe(command: str, path: Path) -> None:
     stages = _stages(command, path)
     if stages[-1].words[0] != "filecheck":
-        raise UsageError(
-            f"nothing checks the output of: {command}", node=str(path), hint="end it in | filecheck %s"
-        )
+        raise UsageError(f"nothing checks the output of: {command}", node=str(path), hint="end it in | filecheck %s")
     piped = ""
     for stage in stages:
         result = _run_command(stage.words, piped)
@@ -126,7 +124,7 @@ def _run_command(words: Sequence[str], piped: str) -> Result:
 
 
 @contextmanager
-def _captured(piped: str) -> Iterator[tuple[io.StringIO, io.StringIO]]:
+def _captured(piped: str) -> Generator[tuple[io.StringIO, io.StringIO]]:
     """Standard input holds ``piped``; standard output and error are collected."""
     output, errors = io.StringIO(), io.StringIO()
     stdin, sys.stdin = sys.stdin, io.StringIO(piped)

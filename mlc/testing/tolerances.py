@@ -106,12 +106,8 @@ RULES: Mapping[str, Rule] = {
     **_rules(Ulp(4, near_zero=1e-6), "tan"),
     **_rules(Ulp(4, near_zero=1e-2), "gelu"),
     **_rules(Ulp(16), "pow"),
-    **_rules(
-        "reduction", "reduce reduce_window scan scatter_elements scatter_nd dot_general conv conv_transpose"
-    ),
-    **_rules(
-        "evaluation", "softmax layer_norm rms_norm batch_norm group_norm lrn attention resize lstm gru rnn"
-    ),
+    **_rules("reduction", "reduce reduce_window scan scatter_elements scatter_nd dot_general conv conv_transpose"),
+    **_rules("evaluation", "softmax layer_norm rms_norm batch_norm group_norm lrn attention resize lstm gru rnn"),
 }
 """By operation of the ``hlt`` dialect, for floating-point results; other results are exact."""
 
@@ -222,17 +218,14 @@ def epsilon(dtype: np.dtype[Any]) -> float:
 
 
 def _finfo(dtype: np.dtype[Any]) -> Any:
-    if dtype.kind == "f":
-        return np.finfo(dtype)
     import ml_dtypes
 
-    return ml_dtypes.finfo(dtype)
+    finfo: Any = np.finfo if dtype.kind == "f" else ml_dtypes.finfo
+    return finfo(dtype)
 
 
 def _isnan(values: Array) -> Bools:
-    return np.asarray(
-        np.isnan(values.astype(np.float64) if is_float(values.dtype) else np.zeros(values.shape))
-    )
+    return np.asarray(np.isnan(values.astype(np.float64) if is_float(values.dtype) else np.zeros(values.shape)))
 
 
 def _check_exact(actual: Array, expected: Array, policy: Exact) -> Report:
@@ -258,19 +251,13 @@ def _check_ulp(actual: Array, expected: Array, policy: Ulp) -> Report:
 
 
 def _check_reduction(actual: Array, expected: Array, policy: Reduction) -> Report:
-    accumulator = (
-        np.result_type(actual.dtype, np.float32) if actual.dtype.kind == "f" else np.dtype(np.float32)
-    )
-    limit = (
-        policy.factor * math.sqrt(policy.terms) * epsilon(accumulator) * policy.magnitude.astype(np.float64)
-    )
+    accumulator = np.result_type(actual.dtype, np.float32) if actual.dtype.kind == "f" else np.dtype(np.float32)
+    limit = policy.factor * math.sqrt(policy.terms) * epsilon(accumulator) * policy.magnitude.astype(np.float64)
     limit += epsilon(actual.dtype) * np.abs(expected.astype(np.float64))
     limit += policy.terms * float(_finfo(actual.dtype).smallest_subnormal)
     within = np.isfinite(limit) & (_error(actual, expected) <= limit)
     bad = ~within & ~_same_special(actual, expected)
-    return _verdict(
-        actual, expected, np.asarray(bad), f"{policy.factor:g} sqrt({policy.terms}) eps sum|a||b|"
-    )
+    return _verdict(actual, expected, np.asarray(bad), f"{policy.factor:g} sqrt({policy.terms}) eps sum|a||b|")
 
 
 def _check_quantized(actual: Array, expected: Array, policy: Quantized) -> Report:
@@ -334,6 +321,4 @@ def _verdict(actual: Array, expected: Array, bad: Bools, rule: str) -> Report:
 def _worst(actual: Array, expected: Array, error: Floats) -> str:
     index = np.unravel_index(int(np.argmax(error)), error.shape)
     place = ", ".join(map(str, index))
-    return (
-        f"worst at [{place}]: got {actual[index]!s}, expected {expected[index]!s} (off by {error[index]:.3g})"
-    )
+    return f"worst at [{place}]: got {actual[index]!s}, expected {expected[index]!s} (off by {error[index]:.3g})"

@@ -55,8 +55,11 @@ def fresh() -> Iterator[None]:
 
 
 def install(monkeypatch: pytest.MonkeyPatch, **plugins: object) -> None:
-    entries = [FakeEntryPoint(name, value) for name, value in plugins.items()]
-    monkeypatch.setattr(registry, "entry_points", lambda group: entries if group == "mlc.plugins" else [])
+    def entry_points(*, group: str) -> list[FakeEntryPoint]:
+        assert group == "mlc.plugins"
+        return [FakeEntryPoint(name, value) for name, value in plugins.items()]
+
+    monkeypatch.setattr(registry, "entry_points", entry_points)
 
 
 @pytest.mark.parametrize("name", dialects())

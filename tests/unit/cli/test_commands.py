@@ -52,9 +52,7 @@ def test_passes_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean 'cse'?" in capsys.readouterr().err
 
 
-def test_opt_reads_standard_input(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_opt_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("builtin.module {}"))
     assert main(["opt"]) == 0
     assert capsys.readouterr().out == MODULE

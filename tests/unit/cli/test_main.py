@@ -27,12 +27,15 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[[RunCommand], None]:
 
     def install(run: RunCommand) -> None:
         module = types.ModuleType("mlc.cli.probe", "Do what the test says.")
-        module.__dict__["add_arguments"] = lambda parser: parser.add_argument("--threads", type=int)
-        module.__dict__["run"] = run
+        module.__dict__.update(add_arguments=add_arguments, run=run)
         monkeypatch.setitem(sys.modules, "mlc.cli.probe", module)
         monkeypatch.setitem(COMMANDS, "probe", "a test's own")
 
     return install
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--threads", type=int)
 
 
 def raising(error: BaseException) -> RunCommand:

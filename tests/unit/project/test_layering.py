@@ -57,6 +57,7 @@ def imports(file: Path) -> tuple[Import, ...]:
     return tuple(
         Import(node.lineno, module, id(node) not in lazy)
         for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
         for module in _imported(node)
         if module.split(".")[0] == "mlc"
     )
@@ -69,11 +70,11 @@ def _defers(node: ast.AST) -> bool:
     return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
 
 
-def _imported(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom) and node.module:
-        for alias in node.names:
+def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    for alias in node.names:
+        if isinstance(node, ast.Import):
+            yield alias.name
+        elif node.module:
             nested = f"{node.module}.{alias.name}"
             yield nested if nested in sources() else node.module
 

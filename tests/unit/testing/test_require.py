@@ -14,9 +14,7 @@ def test_present_tools_are_found() -> None:
     require_module("json")
 
 
-@pytest.mark.parametrize(
-    "need", [lambda: require_tool("no-such-tool"), lambda: require_module("no_such_module")]
-)
+@pytest.mark.parametrize("need", [lambda: require_tool("no-such-tool"), lambda: require_module("no_such_module")])
 @pytest.mark.parametrize(("ci", "outcome"), [("", pytest.skip.Exception), ("true", pytest.fail.Exception)])
 def test_missing_ones(
     need: Callable[[], object], ci: str, outcome: type[BaseException], monkeypatch: pytest.MonkeyPatch

@@ -33,7 +33,7 @@ FLOATS = [np.float16, ml_dtypes.bfloat16, np.float32, np.float64]
 RNG = np.random.default_rng(7)
 
 
-def f32(*values: float) -> npt.NDArray[Any]:
+def f32(*values: float | np.float32) -> npt.NDArray[Any]:
     return np.array(values, np.float32)
 
 
@@ -68,12 +68,13 @@ def test_ulp_distance_of_scalars() -> None:
 
 @given(st.floats(width=32, allow_nan=False), st.integers(1, 5))
 def test_ulp_distance_agrees_with_nextafter(value: float, steps: int) -> None:
-    start = moved = np.float32(value)
+    start = f32(value)
+    moved = start
     for _ in range(steps):
-        moved = np.nextafter(moved, np.float32(np.inf))
-    expected = 0 if np.isposinf(start) else int(ulp_distance(f32(start), f32(moved))[0])
-    assert expected <= steps
-    assert expected == steps or np.isposinf(moved)
+        moved = np.nextafter(moved, f32(np.inf))
+    distance = int(ulp_distance(start, moved)[0])
+    assert distance <= steps
+    assert distance == steps or np.isposinf(moved)
 
 
 SMALL = f32(1.0, -2.0, 0.0, 3.5)
@@ -167,9 +168,8 @@ def test_assert_within_names_the_tensor() -> None:
 
 
 def test_every_operation_has_a_policy() -> None:
-    arrays = {"terms": 4, "magnitude": f32(1), "plain": f32(1)}
     for name in RULES:
-        assert policy_for(f"hlt.{name}", np.float32, **arrays)
+        assert policy_for(f"hlt.{name}", np.float32, terms=4, magnitude=f32(1), plain=f32(1))
         assert policy_for(name, np.int32) == EXACT
 
 
