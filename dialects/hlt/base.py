@@ -150,9 +150,7 @@ class HltOp(IRDLOperation):
         attributes = parser.parse_optional_attr_dict()
         parser.parse_punctuation(":")
         position = parser.pos
-        operand_types, result_types = _parse_types(
-            parser, len(operands), len(cls.get_irdl_definition().results)
-        )
+        operand_types, result_types = _parse_types(parser, len(operands), len(cls.get_irdl_definition().results))
         if segments is not None:
             properties[SEGMENTS] = segments
         return cls.create(
@@ -238,9 +236,7 @@ def _parse_operands(parser: Parser, cls: type[HltOp]) -> tuple[list[UnresolvedOp
         named[name] = parser.parse_unresolved_operand()
         return None
 
-    listed = parser.parse_optional_undelimited_comma_separated_list(
-        parser.parse_optional_unresolved_operand, parse_one
-    )
+    listed = parser.parse_optional_undelimited_comma_separated_list(parser.parse_optional_unresolved_operand, parse_one)
     positional = [item for item in listed or () if item is not None]
     if SEGMENTS not in definition.properties:
         return positional, None
@@ -269,9 +265,7 @@ def _parse_fields(parser: Parser, cls: type[HltOp]) -> dict[str, Attribute]:
     return properties
 
 
-def _parse_types(
-    parser: Parser, operands: int, results: int
-) -> tuple[Sequence[Attribute], Sequence[Attribute]]:
+def _parse_types(parser: Parser, operands: int, results: int) -> tuple[Sequence[Attribute], Sequence[Attribute]]:
     function_type = parser.parse_optional_function_type()
     if function_type is not None:
         return function_type.inputs.data, function_type.outputs.data

@@ -75,12 +75,8 @@ class ConstantOp(HltOp):
         size = math.prod(declared.shape)
         if count not in (1, size):
             raise fail("constant_size", f"{count} elements are stored for {size}")
-        if count > INLINE_LIMIT and not _is_splat_bytes(
-            stored.data.data, numpy_dtype(declared.element).itemsize
-        ):
-            raise fail(
-                "constant_size", f"{count} elements; at most {INLINE_LIMIT} stand in place unless all equal"
-            )
+        if count > INLINE_LIMIT and not _is_splat_bytes(stored.data.data, numpy_dtype(declared.element).itemsize):
+            raise fail("constant_size", f"{count} elements; at most {INLINE_LIMIT} stand in place unless all equal")
         return (declared.type,)
 
     def print(self, printer: Printer) -> None:
@@ -127,9 +123,7 @@ def dense(array: np.ndarray[Any, Any]) -> Dense:
     if _is_splat(array):
         return DenseIntOrFPElementsAttr(type_, BytesAttr(_to_bytes(array[(slice(0, 1),) * array.ndim])))
     if array.size > INLINE_LIMIT:
-        raise fail(
-            "constant_size", f"{array.size} elements; at most {INLINE_LIMIT} stand in place unless all equal"
-        )
+        raise fail("constant_size", f"{array.size} elements; at most {INLINE_LIMIT} stand in place unless all equal")
     return DenseIntOrFPElementsAttr(type_, BytesAttr(_to_bytes(array)))
 
 

@@ -127,14 +127,10 @@ class ConvOp(HltOp):
         x, w, groups = tensor(self.x), tensor(self.w), self.groups
         check_window(self, x, w)
         if x.shape[1] != w.shape[1] * groups:
-            raise fail(
-                "conv_channels", f"x has {x.shape[1]} channels, w wants {w.shape[1]} in {groups} groups"
-            )
+            raise fail("conv_channels", f"x has {x.shape[1]} channels, w wants {w.shape[1]} in {groups} groups")
         if w.shape[0] % groups:
             raise fail("conv_groups", f"{groups} groups don't divide {w.shape[0]} output channels")
-        spatial = window_extents(
-            x.shape[2:], w.shape[2:], self.strides, self.dilations, self.pads_low, self.pads_high
-        )
+        spatial = window_extents(x.shape[2:], w.shape[2:], self.strides, self.dilations, self.pads_low, self.pads_high)
         return (tensor_type((x.shape[0], w.shape[0], *spatial), x.element),)
 
 

@@ -129,9 +129,7 @@ class ScatterElementsOp(ScatterOp):
 
     axis = Int()
 
-    def __init__(
-        self, x: Value, indices: Value, updates: Value, *, axis: int = 0, reduction: str = "none"
-    ) -> None:
+    def __init__(self, x: Value, indices: Value, updates: Value, *, axis: int = 0, reduction: str = "none") -> None:
         super().__init__((x, indices, updates), axis=axis, reduction=reduction)
 
     def infer(self) -> tuple[TensorType, ...]:

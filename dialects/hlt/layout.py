@@ -118,8 +118,7 @@ class LayoutAttr(ParametrizedAttribute):
         """From the logical index to the index in memory."""
         halo = self.halo
         results = [
-            _expression(physical, AffineExpr.dimension(physical.dim), halo[physical.dim].low)
-            for physical in self.dims
+            _expression(physical, AffineExpr.dimension(physical.dim), halo[physical.dim].low) for physical in self.dims
         ]
         return AffineMap(self.rank, 0, tuple(results))
 
@@ -129,13 +128,9 @@ class LayoutAttr(ParametrizedAttribute):
         for dim in range(self.rank):
             parts = sorted(physical[1:] for physical in dims if physical.dim == dim)
             whole = parts == [(0, False)]
-            halves = (
-                len(parts) == 2 and parts[0][0] > 0 and parts == [(parts[0][0], False), (parts[0][0], True)]
-            )
+            halves = len(parts) == 2 and parts[0][0] > 0 and parts == [(parts[0][0], False), (parts[0][0], True)]
             if not whole and not halves:
-                raise VerifyException(
-                    f"[layout_cover] d{dim} is not covered exactly once by {self.dims_text.data!r}"
-                )
+                raise VerifyException(f"[layout_cover] d{dim} is not covered exactly once by {self.dims_text.data!r}")
         if any(dim >= self.rank for dim in halo):
             raise VerifyException(f"[layout_halo] {self.halo_text.data!r} names a dim that the layout lacks")
 

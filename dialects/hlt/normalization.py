@@ -189,9 +189,7 @@ class LrnOp(HltOp):
     bias = Float()
     result = result_def(TENSOR)
 
-    def __init__(
-        self, x: Value, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0
-    ) -> None:
+    def __init__(self, x: Value, *, size: int, alpha: float = 1e-4, beta: float = 0.75, bias: float = 1.0) -> None:
         super().__init__((x,), size=size, alpha=alpha, beta=beta, bias=bias)
 
     def infer(self) -> tuple[TensorType, ...]:

@@ -34,9 +34,9 @@ class RecurrentOp(HltOp):
     ``x: [T, B, I]``, ``w: [D, G * H, I]``, ``r: [D, G * H, H]``, ``lengths: [B]`` (steps of each sequence;
     later ones yield 0), ``h0: [D, B, H]``. The backward direction reads each sequence from its own end.
 
-    ``activations`` names the functions of each direction in turn; ``activation_alpha`` and
-    ``activation_beta`` are empty (defaults) or have one parameter per function. ``clip`` bounds what goes into them to
-    ``[-clip, clip]``.
+    ``activations`` names the functions of each direction in turn. ``activation_alpha`` and
+    ``activation_beta`` have one parameter per function, or are empty for the defaults. ``clip`` bounds what
+    goes into the functions to ``[-clip, clip]``.
     """
 
     irdl_options = OPTIONAL_OPERANDS

@@ -69,9 +69,7 @@ class ArgReduceOp(HltOp):
     last_index = Bool()
     result = result_def(TENSOR)
 
-    def __init__(
-        self, x: Value, *, kind: str, axis: int, keep_dims: bool = False, last_index: bool = False
-    ) -> None:
+    def __init__(self, x: Value, *, kind: str, axis: int, keep_dims: bool = False, last_index: bool = False) -> None:
         super().__init__((x,), kind=kind, axis=axis, keep_dims=keep_dims, last_index=last_index)
 
     def infer(self) -> tuple[TensorType, ...]:
@@ -169,9 +167,7 @@ class ScanOp(HltOp):
     reverse = Bool()
     result = result_def(TENSOR)
 
-    def __init__(
-        self, x: Value, *, kind: str, axis: int, exclusive: bool = False, reverse: bool = False
-    ) -> None:
+    def __init__(self, x: Value, *, kind: str, axis: int, exclusive: bool = False, reverse: bool = False) -> None:
         super().__init__((x,), kind=kind, axis=axis, exclusive=exclusive, reverse=reverse)
 
     def infer(self) -> tuple[TensorType, ...]:

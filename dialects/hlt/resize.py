@@ -91,9 +91,7 @@ class ResizeOp(HltOp):
             raise fail("resize_scales", f"scales {list(self.scales)} must be positive")
         self._check_source(x)
         if len(self.roi) != (2 * x.rank if self.coordinates == "tf_crop_and_resize" else 0):
-            raise fail(
-                "resize_roi", f"roi has {len(self.roi)} entries for rank {x.rank} and {self.coordinates}"
-            )
+            raise fail("resize_roi", f"roi has {len(self.roi)} entries for rank {x.rank} and {self.coordinates}")
         return (tensor_type(shape, x.element),)
 
     def _check_source(self, x: Tensor) -> None:

@@ -60,19 +60,11 @@ class BroadcastOp(HltOp):
         """[broadcast_dims] one per operand dim, increasing; [broadcast_extent] 1 or the result's."""
         x, shape, dims = tensor(self.x), self.shape, self.dims
         check_minimum("shape", shape, 0)
-        if (
-            len(dims) != x.rank
-            or list(dims) != sorted(set(dims))
-            or any(not 0 <= d < len(shape) for d in dims)
-        ):
-            raise fail(
-                "broadcast_dims", f"dims {list(dims)} don't map {x.rank} dims in order into {len(shape)}"
-            )
+        if len(dims) != x.rank or list(dims) != sorted(set(dims)) or any(not 0 <= d < len(shape) for d in dims):
+            raise fail("broadcast_dims", f"dims {list(dims)} don't map {x.rank} dims in order into {len(shape)}")
         for extent, dim in zip(x.shape, dims):
             if extent not in (1, shape[dim]):
-                raise fail(
-                    "broadcast_extent", f"extent {extent} can't become result dim {dim} of {shape[dim]}"
-                )
+                raise fail("broadcast_extent", f"extent {extent} can't become result dim {dim} of {shape[dim]}")
         return (tensor_type(shape, x.element),)
 
 
@@ -157,13 +149,9 @@ class SliceOp(HltOp):
         for name, least in (("starts", 0), ("sizes", 0), ("strides", 1)):
             check_length(name, getattr(self, name), x.rank)
             check_minimum(name, getattr(self, name), least)
-        for dim, (extent, start, size, stride) in enumerate(
-            zip(x.shape, self.starts, self.sizes, self.strides)
-        ):
+        for dim, (extent, start, size, stride) in enumerate(zip(x.shape, self.starts, self.sizes, self.strides)):
             if size and start + (size - 1) * stride >= extent:
-                raise fail(
-                    "slice_bounds", f"dim {dim} of {extent} has no element {start + (size - 1) * stride}"
-                )
+                raise fail("slice_bounds", f"dim {dim} of {extent} has no element {start + (size - 1) * stride}")
         return (tensor_type(self.sizes, x.element),)
 
 

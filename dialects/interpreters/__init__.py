@@ -1,1 +1,35 @@
-"""Reference semantics: one NumPy meaning for every operation."""
+"""The reference meaning of every operation, in plain NumPy."""
+
+from mlc.dialects.interpreters import (
+    activation,
+    attention,
+    constant,
+    contraction,
+    elementwise,
+    index,
+    normalization,
+    recurrent,
+    reduction,
+    resize,
+    shape,
+)
+from mlc.dialects.interpreters.function import run_function
+from mlc.dialects.interpreters.registry import REFERENCES, evaluate, reference
+
+__all__ = [
+    "REFERENCES",
+    "activation",
+    "attention",
+    "constant",
+    "contraction",
+    "elementwise",
+    "evaluate",
+    "index",
+    "normalization",
+    "recurrent",
+    "reduction",
+    "reference",
+    "resize",
+    "run_function",
+    "shape",
+]

@@ -1,0 +1,86 @@
+"""Evaluation of whole programs, one operation after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+from mlc.dialects import hlt
+from mlc.dialects.interpreters.numerics import settle
+from mlc.dialects.interpreters.registry import Array, evaluate
+from mlc.dialects.weights_attr import WeightAttr
+from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Operation, SSAValue
+
+from mlc.errors import ModelError, UsageError
+
+Weights = Callable[[WeightAttr, TensorType[Any]], Array]
+Observer = Callable[[Operation, tuple[Array, ...]], None]
+
+
+def run_function(
+    program: ModuleOp | FuncOp,
+    inputs: Sequence[Array],
+    *,
+    weights: Weights | None = None,
+    widen: bool = False,
+    observe: Observer | None = None,
+) -> tuple[Array, ...]:
+    """The results of a function (of a module, its ``main``) of one block.
+
+    ``weights`` yields the array of a weight reference. With ``widen`` every float is a float64 and nothing is
+    rounded but by casts to f16 and bf16. ``observe`` sees every operation with its results, which are dropped after
+    their last use. Raises ``UsageError`` for inputs of the wrong number, shape or dtype, ``ModelError`` for what
+    goes wrong in the data.
+    """
+    function = _main(program) if isinstance(program, ModuleOp) else program
+    block = function.body.block
+    values = dict(zip(block.args, _checked(block.args, inputs, widen)))
+    last_use = _last_uses(block.ops)
+    for op in block.ops:
+        operands = [values[operand] for operand in op.operands]
+        if isinstance(op, ReturnOp):
+            return tuple(operands)
+        results = _evaluated(op, operands, weights, widen)
+        if observe is not None:
+            observe(op, results)
+        values.update(zip(op.results, results))
+        for value in {*op.operands, *op.results}:
+            if last_use.get(value) in (op, None):
+                del values[value]
+    raise ModelError("the function does not return", node=function.sym_name.data)
+
+
+def _main(module: ModuleOp) -> FuncOp:
+    for op in module.ops:
+        if isinstance(op, FuncOp) and op.sym_name.data == "main":
+            return op
+    raise ModelError("the module has no function @main")
+
+
+def _checked(arguments: Sequence[SSAValue], inputs: Sequence[Array], widen: bool) -> list[Array]:
+    if len(arguments) != len(inputs):
+        raise UsageError(f"{len(inputs)} inputs are given, the function takes {len(arguments)}")
+    checked: list[Array] = []
+    for index, (argument, array) in enumerate(zip(arguments, map(np.asarray, inputs))):
+        expected = hlt.tensor(argument)
+        wide = widen and hlt.is_float(expected.element) and array.dtype == np.float64
+        if array.shape != expected.shape or not (wide or array.dtype == hlt.numpy_dtype(expected.element)):
+            raise UsageError(f"input {index} is {array.dtype}{list(array.shape)}, must be {expected.type}")
+        checked.append(settle(array, expected.element, widen=widen))
+    return checked
+
+
+def _last_uses(ops: Sequence[Operation] | Any) -> dict[SSAValue, Operation]:
+    return {operand: op for op in ops for operand in op.operands}
+
+
+def _evaluated(op: Operation, operands: Sequence[Array], weights: Weights | None, widen: bool) -> tuple[Array, ...]:
+    if not (isinstance(op, hlt.ConstantOp) and isinstance(op.value, WeightAttr)):
+        return evaluate(op, operands, widen=widen)
+    if weights is None:
+        raise UsageError(f"weight {op.value.key.data!r} is referred to, but no weight store is given")
+    type_ = cast(TensorType[Any], op.result.type)
+    return (settle(weights(op.value, type_), hlt.element_of(op), widen=widen),)

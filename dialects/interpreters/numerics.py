@@ -1,0 +1,101 @@
+"""Conversions between number types, each with one rounding, and exact integer products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from mlc.dialects.hlt.dtypes import is_float, numpy_dtype
+from xdsl.ir import Attribute
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+_NARROW = (np.dtype(np.float16), np.dtype(np.float32), _BFLOAT16)
+_DOUBLE_DIGITS = 53
+
+
+def lift(array: Array) -> Array:
+    """Floats as float64, which is exact; everything else as it is."""
+    return array.astype(np.float64) if array.dtype in _NARROW else array
+
+
+def settle(array: Array, element: Attribute, *, widen: bool) -> Array:
+    """``array`` as an operation's result: in the element type, or with ``widen`` in float64 if that is a float."""
+    dtype = np.dtype(np.float64) if widen and is_float(element) else numpy_dtype(element)
+    return round_to(array, dtype)
+
+
+def round_to(array: Array, dtype: np.dtype[Any]) -> Array:
+    """``array`` in ``dtype`` after one rounding to nearest even; integers wrap."""
+    if array.dtype == dtype:
+        return array
+    if dtype == _BFLOAT16 and array.dtype == np.float64:
+        return _round_to_odd(array).astype(dtype)
+    return array.astype(dtype)
+
+
+def cast(array: Array, dtype: np.dtype[Any]) -> Array:
+    """``hlt.cast``: floats to integers truncate, saturate and take NaN to 0; to bool is unequal to 0."""
+    if dtype == np.bool_:
+        return array != 0
+    if dtype.kind in "iu":
+        return array.astype(dtype) if array.dtype.kind in "iub" else _saturate(lift(array), dtype)
+    return round_to(to_double(array), dtype)
+
+
+def to_double(array: Array) -> Array:
+    """``array`` as float64; of 64-bit integers, such that one more rounding gives the nearest narrower float."""
+    if array.dtype in _NARROW or array.dtype == np.float64:
+        return lift(array)
+    return (_fit_double(array) if array.dtype.itemsize == 8 else array).astype(np.float64)
+
+
+def exact_matmul(lhs: Array, rhs: Array) -> Array:
+    """``lhs @ rhs``: float64 for floats; for integers exact modulo 2**64, through float64 where that is exact."""
+    if lhs.dtype == np.float64:
+        return np.matmul(lhs, rhs)
+    bound = lhs.shape[-1] * _magnitude(lhs) * _magnitude(rhs)
+    if bound < 2**_DOUBLE_DIGITS:
+        return np.matmul(lhs.astype(np.float64), rhs.astype(np.float64)).astype(np.int64)
+    return np.matmul(lhs.astype(np.int64), rhs.astype(np.int64))
+
+
+def _magnitude(array: Array) -> int:
+    """The largest absolute value, 0 of no elements."""
+    return max(abs(int(array.min())), abs(int(array.max()))) if array.size else 0
+
+
+def _saturate(array: Array, dtype: np.dtype[Any]) -> Array:
+    info = np.iinfo(dtype)
+    whole = np.trunc(np.nan_to_num(array, nan=0.0, posinf=np.inf, neginf=-np.inf))
+    low, high = float(info.min), float(info.max)
+    inside = (whole > low) & (whole < high)
+    converted = np.where(inside, whole, 0.0).astype(dtype)
+    least, most = dtype.type(info.min), dtype.type(info.max)
+    return np.where(whole >= high, most, np.where(whole <= low, least, converted))
+
+
+def _round_to_odd(array: Array) -> Array:
+    """float64 to float32 so that a second rounding, to 16 bits or fewer, is as if it were the only one.
+
+    What is not exact is cut towards zero and its last bit set (Boldo and Melquiond, "Emulation of FMA and correctly
+    rounded sums: proved algorithms using rounding to odd", 2008).
+    """
+    with np.errstate(over="ignore"):
+        nearest = array.astype(np.float32)
+    bits = nearest.view(np.int32).copy()
+    inexact = np.isfinite(array) & (nearest.astype(np.float64) != array)
+    bits -= inexact & (np.abs(nearest) > np.abs(array))
+    bits |= inexact
+    return bits.view(np.float32)
+
+
+def _fit_double(array: Array) -> Array:
+    """64-bit integers rounded to odd to the 53 bits that float64 holds, for one more rounding afterwards."""
+    lost = 64 - _DOUBLE_DIGITS
+    sticky = (array & ((1 << lost) - 1)) != 0
+    odd = ((array >> lost) | sticky) << lost
+    large = (array > 2**_DOUBLE_DIGITS) | (array < -(2**_DOUBLE_DIGITS) if array.dtype == np.int64 else False)
+    return np.where(large, odd, array)
