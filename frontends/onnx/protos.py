@@ -1,0 +1,69 @@
+"""Copying a ``ModelProto`` without the payloads of its tensors."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from google.protobuf.message import EncodeError, Message
+from mlc.frontends.onnx import wire
+from mlc.frontends.onnx.limits import Limits
+from mlc.frontends.onnx.wire import Payload
+from onnx import ModelProto, TensorProto
+
+from mlc.errors import ModelError
+
+_HOLDERS: Final = {"GraphProto", "NodeProto", "AttributeProto", "FunctionProto", "TensorProto"}
+_DROPPED: Final = "training_info"
+
+
+def copy_without_payloads(
+    source: ModelProto, target: ModelProto, mark: str, limits: Limits, payloads: list[Payload]
+) -> None:
+    """Fill the empty ``target`` with what ``wire.strip`` would leave of the serialised ``source``.
+
+    Only one tensor at a time is serialised; its bytes are what the payload refers to, so that later changes
+    of ``source`` don't matter.
+    """
+    _Copy(mark, limits, payloads).message(source, target, 0)
+
+
+class _Copy:
+    def __init__(self, mark: str, limits: Limits, payloads: list[Payload]) -> None:
+        self.mark, self.limits, self.payloads = mark, limits, payloads
+
+    def message(self, source: Message, target: Message, depth: int) -> None:
+        self.limits.check("nesting", depth // 3, "graphs in graphs: nesting")
+        for field, value in source.ListFields():
+            if field.name == _DROPPED:
+                continue
+            if field.message_type is None:
+                _copy_scalars(field.name, value, target)
+            elif isinstance(value, Message):
+                self.child(value, getattr(target, field.name), depth)
+            else:
+                items = getattr(target, field.name)
+                for item in value:
+                    self.child(item, items.add(), depth)
+
+    def child(self, source: Message, target: Message, depth: int) -> None:
+        if isinstance(source, TensorProto):
+            target.MergeFromString(self.tensor(source))
+        elif type(source).__name__ in _HOLDERS:
+            target.SetInParent()
+            self.message(source, target, depth + 1)
+        else:
+            target.CopyFrom(source)
+
+    def tensor(self, tensor: TensorProto) -> bytes:
+        try:
+            data = tensor.SerializeToString()
+        except (EncodeError, ValueError) as error:
+            raise ModelError(f"tensor {tensor.name!r} can't be serialised: {error}") from None
+        return wire.strip(data, self.mark, self.limits, self.payloads, "tensor")
+
+
+def _copy_scalars(name: str, value: Any, target: Message) -> None:
+    if isinstance(value, int | float | str | bytes):
+        setattr(target, name, value)
+    else:
+        getattr(target, name).extend(value)
