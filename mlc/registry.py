@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from mlc.errors import InternalError, UsageError, nearest
 
 if TYPE_CHECKING:
-    from xdsl.context import Context
     from xdsl.ir import Dialect
     from xdsl.passes import ModulePass
+
+    from mlc.dialects.context import CompilerContext
+    from mlc.dialects.weights import WeightStore
 
 PLUGIN_GROUP = "mlc.plugins"
 
@@ -36,6 +38,7 @@ DIALECTS: Mapping[str, str] = {
     "loop": "mlc.dialects.loop:LOOP",
     "math": "xdsl.dialects.math:Math",
     "memref": "xdsl.dialects.memref:MemRef",
+    "mlc": "mlc.dialects.weights_attr:MLC",
     "scf": "xdsl.dialects.scf:Scf",
     "test": "xdsl.dialects.test:Test",
     "ub": "xdsl.dialects.ub:UB",
@@ -76,14 +79,12 @@ def passes() -> Mapping[str, PassFactory]:
     return _with_plugins("pass", own, lambda plugin: plugin.passes)
 
 
-def make_context(*, allow_unregistered: bool = False) -> Context:
-    """A context that knows every dialect and loads each when its first operation is met."""
-    from xdsl.context import Context
+def make_context(*, allow_unregistered: bool = False, weights: WeightStore | None = None) -> CompilerContext:
+    """A context that knows every dialect, loads each when its first operation is met, and holds ``weights``."""
+    from mlc.dialects.context import CompilerContext
 
-    context = Context(allow_unregistered=allow_unregistered)
-    for name, factory in dialects().items():
-        context.register_dialect(name, factory)
-    context.load_registered_dialect("builtin")
+    context = CompilerContext.of(dialects(), weights)
+    context.allow_unregistered = allow_unregistered
     return context
 
 

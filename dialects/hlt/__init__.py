@@ -53,6 +53,7 @@ from mlc.dialects.hlt.elementwise import (
     UnaryOp,
     XorOp,
 )
+from mlc.dialects.hlt.fusion import FusionOp, YieldOp
 from mlc.dialects.hlt.index import GatherElementsOp, GatherNdOp, GatherOp, ScatterElementsOp, ScatterNdOp
 from mlc.dialects.hlt.layout import LayoutAttr
 from mlc.dialects.hlt.normalization import BatchNormOp, GroupNormOp, LayerNormOp, LrnOp, RmsNormOp
@@ -71,7 +72,7 @@ from mlc.dialects.hlt.shape import (
 )
 from xdsl.ir import Dialect
 
-HLT = Dialect("hlt", OPERATIONS, [LayoutAttr])
+HLT = Dialect("hlt", [*OPERATIONS, FusionOp, YieldOp], [LayoutAttr])
 
 __all__ = [
     "ACTIVATIONS",
@@ -106,6 +107,7 @@ __all__ = [
     "ErfOp",
     "ExpOp",
     "FloorOp",
+    "FusionOp",
     "GatherElementsOp",
     "GatherNdOp",
     "GatherOp",
@@ -163,6 +165,7 @@ __all__ = [
     "UnaryOp",
     "Value",
     "XorOp",
+    "YieldOp",
     "constant_value",
     "dense",
     "element_of",
