@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -12,7 +13,7 @@ from mlc.dialects.interpreters.registry import Array, evaluate
 from mlc.dialects.weights_attr import WeightAttr
 from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Operation, SSAValue
+from xdsl.ir import Block, Operation, SSAValue
 
 from mlc.errors import ModelError, UsageError
 
@@ -37,20 +38,50 @@ def run_function(
     """
     function = _main(program) if isinstance(program, ModuleOp) else program
     block = function.body.block
-    values = dict(zip(block.args, _checked(block.args, inputs, widen)))
-    last_use = _last_uses(block.ops)
-    for op in block.ops:
-        operands = [values[operand] for operand in op.operands]
-        if isinstance(op, ReturnOp):
-            return tuple(operands)
-        results = _evaluated(op, operands, weights, widen)
-        if observe is not None:
-            observe(op, results)
-        values.update(zip(op.results, results))
-        for value in {*op.operands, *op.results}:
-            if last_use.get(value) in (op, None):
-                del values[value]
-    raise ModelError("the function does not return", node=function.sym_name.data)
+    if not isinstance(block.last_op, ReturnOp):
+        raise ModelError("the function does not return", node=function.sym_name.data)
+    run = _Run(weights, widen, observe or _ignore)
+    return run.block(block, _checked(block.args, inputs, widen))
+
+
+@dataclass(frozen=True)
+class _Run:
+    """How one evaluation goes: the arguments of ``run_function``."""
+
+    weights: Weights | None
+    widen: bool
+    observe: Observer
+
+    def block(self, block: Block, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """The operands of the block's last operation, its terminator."""
+        values: dict[SSAValue, Array] = dict(zip(block.args, inputs, strict=True))
+        last_use = {operand: op for op in block.ops for operand in op.operands}
+        for op in block.ops:
+            operands = [values[operand] for operand in op.operands]
+            if op is block.last_op:
+                return tuple(operands)
+            results = self.operation(op, operands)
+            self.observe(op, results)
+            values.update(zip(op.results, results))
+            for value in {*op.operands, *op.results}:
+                if last_use.get(value) in (op, None):
+                    del values[value]
+        return ()
+
+    def operation(self, op: Operation, operands: Sequence[Array]) -> tuple[Array, ...]:
+        """The results of one operation; of a fusion, those of its body."""
+        if isinstance(op, hlt.FusionOp):
+            return self.block(op.body.block, operands)
+        if not (isinstance(op, hlt.ConstantOp) and isinstance(op.value, WeightAttr)):
+            return evaluate(op, operands, widen=self.widen)
+        if self.weights is None:
+            raise UsageError(f"weight {op.value.key.data!r} is referred to, but no weight store is given")
+        type_ = cast(TensorType[Any], op.result.type)
+        return (settle(self.weights(op.value, type_), hlt.element_of(op), widen=self.widen),)
+
+
+def _ignore(op: Operation, results: tuple[Array, ...]) -> None:
+    """Observes nothing."""
 
 
 def _main(module: ModuleOp) -> FuncOp:
@@ -71,16 +102,3 @@ def _checked(arguments: Sequence[SSAValue], inputs: Sequence[Array], widen: bool
             raise UsageError(f"input {index} is {array.dtype}{list(array.shape)}, must be {expected.type}")
         checked.append(settle(array, expected.element, widen=widen))
     return checked
-
-
-def _last_uses(ops: Sequence[Operation] | Any) -> dict[SSAValue, Operation]:
-    return {operand: op for op in ops for operand in op.operands}
-
-
-def _evaluated(op: Operation, operands: Sequence[Array], weights: Weights | None, widen: bool) -> tuple[Array, ...]:
-    if not (isinstance(op, hlt.ConstantOp) and isinstance(op.value, WeightAttr)):
-        return evaluate(op, operands, widen=widen)
-    if weights is None:
-        raise UsageError(f"weight {op.value.key.data!r} is referred to, but no weight store is given")
-    type_ = cast(TensorType[Any], op.result.type)
-    return (settle(weights(op.value, type_), hlt.element_of(op), widen=widen),)
