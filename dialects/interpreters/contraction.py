@@ -30,14 +30,29 @@ def dot_general(op: hlt.DotGeneralOp, lhs: Array, rhs: Array) -> Array:
 
 @reference(hlt.ConvOp)
 def conv(op: hlt.ConvOp, x: Array, w: Array) -> Array:
-    """Products of the kernel matrix with patches (im2col), a few rows of one image at a time."""
+    """Products of the kernel with patches: element by element if depthwise, else as matrices (im2col)."""
     widths = [(0, 0), (0, 0), *zip(op.pads_low, op.pads_high)]
     shape = hlt.shape_of(op)
     patches = _patches(np.pad(x, widths), op, shape[2:], w.shape[2:])
-    groups, batch = op.groups, shape[0]
+    return (_depthwise if w.shape[1] == 1 else _by_matrices)(op, patches, w, shape)
+
+
+def _depthwise(op: hlt.ConvOp, patches: Array, w: Array, shape: tuple[int, ...]) -> Array:
+    """One multiply-add of whole images per kernel element; each channel has its own kernels."""
+    groups, positions = op.groups, shape[2:]
+    kernels = w.reshape(groups, -1, *w.shape[2:], *(1,) * len(positions))
+    result = np.zeros((shape[0], groups, kernels.shape[1], *positions), patches.dtype)
+    for place in itertools.product(*map(range, w.shape[2:])):
+        result += patches[:, :, None, *place] * kernels[:, :, *place]
+    return result.reshape(shape)
+
+
+def _by_matrices(op: hlt.ConvOp, patches: Array, w: Array, shape: tuple[int, ...]) -> Array:
+    """The kernel matrix times gathered patches, a few rows of one image at a time to bound memory."""
+    groups = op.groups
     kernel = w.reshape(groups, w.shape[0] // groups, -1)
-    result = np.zeros(shape, np.float64 if x.dtype == np.float64 else np.int64)
-    for image, rows in itertools.product(range(batch), _row_ranges(shape, kernel)):
+    result = np.zeros(shape, np.float64 if w.dtype == np.float64 else np.int64)
+    for image, rows in itertools.product(range(shape[0]), _row_ranges(shape, kernel)):
         window = patches[image, ..., rows, *(slice(None),) * (len(shape) - 3)]
         columns = window.reshape(groups, kernel.shape[2], -1)
         result[image, :, rows] = exact_matmul(kernel, columns).reshape(shape[1], -1, *shape[3:])
