@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from mlc.codegen.runtime.context import ABI_VERSION
-from mlc.codegen.runtime.cpu import required_features
 
 if TYPE_CHECKING:
     from mlc.codegen.program import Program, TensorSpec
@@ -30,7 +29,7 @@ def metadata_of(program: Program) -> dict[str, Any]:
             "name": program.target.name,
             "triple": program.target.triple,
             "cpu": program.target.cpu,
-            "features": sorted(required_features(program.target)),
+            "features": sorted(program.target.features),
         },
         "kernels": sorted({call.kernel for call in program.calls}),
         "extra": program.metadata,

@@ -179,7 +179,7 @@ class _Steps:
         if call.barrier and self.program.threads and self.lines:
             phase += 1
             name = self.program.name
-            self.lines.append(f"  call void @{name}.barrier(ptr %ctx, i32 {phase}, i64 %threads)")
+            self.lines.append(f"  call void @{name}_barrier(ptr %ctx, i32 {phase}, i64 %threads)")
         args = "".join(f"ptr {self.address(ref)}, " for ref in call.args)
         self.lines.append(f"  call void @{call.kernel}({args}i64 %thread, i64 %threads)")
         return phase
@@ -193,7 +193,7 @@ def _steps(program: Program, unwind: str) -> str:
         phase = steps.call(call, phase)
     name, body = program.name, "\n".join(steps.lines)
     return f"""
-define internal void @{name}.steps(ptr %frame, i64 %thread, i64 %threads) nounwind {unwind} {{
+define internal void @{name}_steps(ptr %frame, i64 %thread, i64 %threads) nounwind {unwind} {{
   %ctx = load ptr, ptr %frame, align 8
   %weights.at = getelementptr i8, ptr %ctx, i64 {ctx.WEIGHTS}
   %weights = load ptr, ptr %weights.at, align 8
@@ -211,7 +211,7 @@ define internal void @{name}.steps(ptr %frame, i64 %thread, i64 %threads) nounwi
 def _execute(program: Program, unwind: str) -> str:
     """One call: on the pool if it is free, else (another thread runs this context) alone."""
     name = program.name
-    alone = f"  call void @{name}.steps(ptr %frame, i64 0, i64 1)\n"
+    alone = f"  call void @{name}_steps(ptr %frame, i64 0, i64 1)\n"
     status = f"""  %status.at = getelementptr i8, ptr %frame, i64 {ctx.FRAME_STATUS}
 """
     result = "  %status = load i32, ptr %status.at, align 4\n  ret i32 %status\n"
@@ -232,7 +232,7 @@ try:
   %mine = extractvalue {{ i32, i1 }} %taken, 1
   br i1 %mine, label %together, label %alone
 together:
-  call void @{name}.fork(ptr %ctx, ptr %frame, i32 %threads)
+  call void @{name}_fork(ptr %ctx, ptr %frame, i32 %threads)
   store atomic i32 0, ptr %lock release, align 4
   br label %out
 alone:
@@ -255,7 +255,7 @@ def _entry_points(program: Program, platform: Platform) -> str:
     )
     stop = ""
     if program.threads:
-        stop = f"  call void @{name}.stop(ptr %ctx)\n"
+        stop = f"  call void @{name}_stop(ptr %ctx)\n"
     return f"""
 define i32 @{name}_run(ptr %ctx, ptr %in, ptr %out, ptr %dims, ptr %arena) nounwind {unwind} {{
   %frame = alloca [{ctx.FRAME_BYTES} x i8], align {ctx.CACHE_LINE}
@@ -290,7 +290,7 @@ def _init(program: Program, platform: Platform) -> str:
         f"  %w{offset} = getelementptr i8, ptr %ctx, i64 {offset}\n  store i64 0, ptr %w{offset}, align 8\n"
         for offset in (ctx.WEIGHTS, ctx.LOCK, ctx.STOP, ctx.JOB, ctx.FORK, ctx.BARRIER, ctx.DONE)
     )
-    start = f"  call void @{name}.start(ptr %ctx, i32 %threads)\n" if program.threads else ""
+    start = f"  call void @{name}_start(ptr %ctx, i32 %threads)\n" if program.threads else ""
     image, size, choice = "%given", "%given.bytes", ""
     if program.embedded_weights and program.weights_bytes:
         image, size = "%image", "%image.bytes"
@@ -303,7 +303,7 @@ define i32 @{name}_init(ptr %ctx, ptr %given, {long} %given.bytes, i32 %threads)
     {platform.baseline} {{
 {cleared}  %threads.at = getelementptr i8, ptr %ctx, i64 {ctx.THREADS}
   store i32 1, ptr %threads.at, align 4
-  %cpu.ok = call i1 @{name}.cpu_ok()
+  %cpu.ok = call i1 @{name}_cpu_ok()
   br i1 %cpu.ok, label %supported, label %unsupported
 unsupported:
   ret i32 {ctx.CPU_UNSUPPORTED}

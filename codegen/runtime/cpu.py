@@ -11,8 +11,6 @@ levels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mlc.codegen.targets.base import Target
 
 from mlc.errors import UnsupportedError
@@ -23,49 +21,48 @@ _EAX, _EBX, _ECX, _EDX = range(4)
 _CPUID: dict[tuple[int, int], dict[int, dict[str, int]]] = {
     (1, 0): {
         _ECX: {
-            "sse3": 0, "pclmul": 1, "ssse3": 9, "fma": 12, "cx16": 13, "sse4.1": 19, "sse4.2": 20,
+            "sse3": 0, "pclmul": 1, "ssse3": 9, "fma": 12, "cx16": 13, "sse4.1": 19, "sse4.2": 20, "crc32": 20,
             "movbe": 22, "popcnt": 23, "aes": 25, "xsave": 26, "avx": 28, "f16c": 29, "rdrnd": 30,
         },
     },
     (7, 0): {
         _EBX: {
-            "fsgsbase": 0, "bmi": 3, "avx2": 5, "bmi2": 8, "avx512f": 16, "avx512dq": 17, "rdseed": 18,
-            "adx": 19, "avx512ifma": 21, "clflushopt": 23, "clwb": 24, "avx512cd": 28, "sha": 29,
-            "avx512bw": 30, "avx512vl": 31,
+            "fsgsbase": 0, "sgx": 2, "bmi": 3, "avx2": 5, "bmi2": 8, "invpcid": 10, "rtm": 11, "avx512f": 16,
+            "avx512dq": 17, "rdseed": 18, "adx": 19, "avx512ifma": 21, "clflushopt": 23, "clwb": 24, "avx512cd": 28,
+            "sha": 29, "avx512bw": 30, "avx512vl": 31,
         },
         _ECX: {
-            "avx512vbmi": 1, "avx512vbmi2": 6, "gfni": 8, "vaes": 9, "vpclmulqdq": 10, "avx512vnni": 11,
-            "avx512bitalg": 12, "avx512vpopcntdq": 14,
+            "avx512vbmi": 1, "pku": 4, "waitpkg": 5, "avx512vbmi2": 6, "shstk": 7, "gfni": 8, "vaes": 9,
+            "vpclmulqdq": 10, "avx512vnni": 11, "avx512bitalg": 12, "avx512vpopcntdq": 14, "rdpid": 22, "kl": 23,
+            "cldemote": 25, "movdiri": 27, "movdir64b": 28, "enqcmd": 29,
         },
-        _EDX: {"avx512vp2intersect": 8, "amx-bf16": 22, "avx512fp16": 23, "amx-tile": 24, "amx-int8": 25},
+        _EDX: {
+            "uintr": 5, "avx512vp2intersect": 8, "serialize": 14, "tsxldtrk": 16, "pconfig": 18, "amx-bf16": 22,
+            "avx512fp16": 23, "amx-tile": 24, "amx-int8": 25,
+        },
     },
     (7, 1): {
-        _EAX: {"avxvnni": 4, "avx512bf16": 5, "amx-fp16": 21, "avxifma": 23},
-        _EDX: {"avxvnniint8": 4, "avxneconvert": 5, "avxvnniint16": 10},
+        _EAX: {
+            "sha512": 0, "sm3": 1, "sm4": 2, "raoint": 3, "avxvnni": 4, "avx512bf16": 5, "cmpccxadd": 7,
+            "amx-fp16": 21, "hreset": 22, "avxifma": 23, "movrs": 31,
+        },
+        _EDX: {
+            "avxvnniint8": 4, "avxneconvert": 5, "amx-complex": 8, "avxvnniint16": 10, "prefetchi": 14, "usermsr": 15,
+            "avx10.1": 19,
+        },
     },
-    (0x80000001, 0): {_ECX: {"sahf": 0, "lzcnt": 5, "sse4a": 6}},
+    (0xD, 1): {_EAX: {"xsaveopt": 0, "xsavec": 1, "xsaves": 3}},
+    (0x80000001, 0): {
+        _ECX: {
+            "sahf": 0, "lzcnt": 5, "sse4a": 6, "prfchw": 8, "xop": 11, "lwp": 15, "fma4": 16, "tbm": 21, "mwaitx": 29,
+        },
+    },
+    (0x80000008, 0): {_EBX: {"clzero": 0, "rdpru": 4, "wbnoinvd": 9}},
 }  # fmt: skip
-
-_LEVELS = {
-    "x86-64": frozenset[str](),
-    "x86-64-v2": frozenset({"cx16", "popcnt", "sahf", "sse3", "sse4.1", "sse4.2", "ssse3"}),
-}
-_LEVELS["x86-64-v3"] = _LEVELS["x86-64-v2"] | {
-    "avx",
-    "avx2",
-    "bmi",
-    "bmi2",
-    "f16c",
-    "fma",
-    "lzcnt",
-    "movbe",
-    "xsave",
-}
-_LEVELS["x86-64-v4"] = _LEVELS["x86-64-v3"] | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}
-
-_BASELINE = frozenset({"64bit", "cmov", "cx8", "fxsr", "mmx", "sse", "sse2"})
+_X86_BASELINE = frozenset({"64bit", "cmov", "cx8", "fxsr", "mmx", "sse", "sse2"})
 
 _XCR0_AVX, _XCR0_AVX512, _XCR0_AMX = 0x06, 0xE6, 0x60000
+_OSXSAVE = 27
 
 _CPUID_CODE = "53 4989d0 89f8 89f1 0fa2 418900 41895804 41894808 4189500c 5b c3"
 """push rbx; mov r8,rdx; mov eax,edi; mov ecx,esi; cpuid; store eax, ebx, ecx, edx at r8; pop rbx; ret"""
@@ -82,32 +79,18 @@ _AARCH64: dict[str, dict[str, tuple[int, int]]] = {
 _AARCH64_BASELINE = frozenset({"neon", "fp-armv8"})
 
 
-@dataclass(frozen=True)
-class _Test:
-    """``(source & mask) == mask``, where the source is a word of a ``cpuid`` answer."""
-
-    leaf: tuple[int, int]
-    register: int
-    mask: int
-
-
-def required_features(target: Target) -> frozenset[str]:
-    """LLVM's names of the features needed at run time: those of the target and of its CPU level."""
-    return target.features | _LEVELS.get(target.cpu, frozenset())
-
-
 def cpu_check_ir(name: str, target: Target, baseline: str) -> str:
-    """Defines ``i1 @name.cpu_ok()`` (internal); ``baseline`` is the attribute text of code for any processor.
+    """Defines ``i1 @name_cpu_ok()`` (internal); ``baseline`` is the attribute text of code for any processor.
 
     Raises UnsupportedError for a feature that the tables here don't know how to ask for.
     """
     architecture = target.triple.partition("-")[0]
     if architecture == "x86_64":
-        body = _x86_check(required_features(target))
+        body = _x86_check(target.features)
     elif architecture == "aarch64":
-        body = _aarch64_check(required_features(target))
+        body = _aarch64_check(target.features)
     else:
-        body = "define internal i1 @NAME.cpu_ok() nounwind {\n  ret i1 true\n}\n"
+        body = "define internal i1 @NAME_cpu_ok() nounwind {\n  ret i1 true\n}\n"
     return body.replace("NAME", name).replace("BASELINE", baseline)
 
 
@@ -116,17 +99,21 @@ def _unknown(features: frozenset[str]) -> UnsupportedError:
     return UnsupportedError(f"no run-time check is known for the processor features {names}")
 
 
-def _x86_tests(features: frozenset[str]) -> list[_Test]:
-    """One mask per answer word, in order of leaves."""
+Masks = dict[tuple[int, int], dict[int, int]]
+"""(leaf, subleaf) -> register -> the bits that must be set."""
+
+
+def _x86_masks(features: frozenset[str]) -> Masks:
+    """What to ask ``cpuid`` for."""
     known = {name for registers in _CPUID.values() for bits in registers.values() for name in bits}
-    if unknown := features - known - _BASELINE:
+    if unknown := features - known - _X86_BASELINE:
         raise _unknown(unknown)
-    masks = [
-        _Test(leaf, register, sum(1 << bit for name, bit in bits.items() if name in features))
-        for leaf, registers in _CPUID.items()
-        for register, bits in registers.items()
-    ]
-    return [test for test in masks if test.mask]
+    masks: Masks = {}
+    for leaf, registers in _CPUID.items():
+        for register, bits in registers.items():
+            if mask := sum({1 << bit for name, bit in bits.items() if name in features}):
+                masks.setdefault(leaf, {})[register] = mask
+    return masks
 
 
 def _xcr0(features: frozenset[str]) -> int:
@@ -147,55 +134,72 @@ def _code(text: str) -> str:
 
 
 def _x86_check(features: frozenset[str]) -> str:
-    """Each step leaves at the first answer that lacks something: later leaves may not exist."""
-    tests = _x86_tests(features)
+    """Each step leaves at the first answer that lacks something: what is asked later may not exist."""
+    masks = _x86_masks(features)
     xcr0 = _xcr0(features)
-    if xcr0:
-        tests.insert(0, _Test((1, 0), _ECX, 1 << 27))  # OSXSAVE: xgetbv may be used
-    steps = "".join(_x86_step(index, test) for index, test in enumerate(tests))
     ending = "  ret i1 true\n"
     if xcr0:
-        ending = f"""  %state = call i32 @NAME.xgetbv()
+        first = masks.setdefault((1, 0), {})
+        first[_ECX] = first.get(_ECX, 0) | 1 << _OSXSAVE
+        ending = f"""  %state = call i32 @NAME_xgetbv()
   %state.has = and i32 %state, {xcr0}
   %state.ok = icmp eq i32 %state.has, {xcr0}
   ret i1 %state.ok
 """
+    steps: list[str] = []
+    for family in (0, 0x80000000):
+        leaves = sorted(leaf for leaf in masks if leaf[0] & 0x80000000 == family)
+        if leaves:
+            steps.append(_x86_last_leaf(family, leaves[-1][0]))
+            steps += [_x86_leaf(leaf, masks[leaf]) for leaf in leaves]
     return f"""
-define internal void @NAME.cpuid(i32 %leaf, i32 %subleaf, ptr %answer) noinline nounwind BASELINE
+define internal void @NAME_cpuid(i32 %leaf, i32 %subleaf, ptr %answer) noinline nounwind BASELINE
     prologue {_code(_CPUID_CODE)} {{
   ret void
 }}
 
-define internal i32 @NAME.xgetbv() noinline nounwind BASELINE prologue {_code(_XGETBV_CODE)} {{
+define internal i32 @NAME_xgetbv() noinline nounwind BASELINE prologue {_code(_XGETBV_CODE)} {{
   ret i32 0
 }}
 
-define internal i1 @NAME.cpu_ok() nounwind BASELINE {{
+define internal i1 @NAME_cpu_ok() nounwind BASELINE {{
   %answer = alloca [4 x i32], align 4
-{steps}{ending}no:
+{"".join(steps)}{ending}no:
   ret i1 false
 }}
 """
 
 
-def _x86_step(index: int, test: _Test) -> str:
-    """Branch to ``no`` unless the leaf exists and has the bits."""
-    leaf, subleaf = test.leaf
-    family = leaf & 0x80000000
-    value = leaf - (1 << 32) if family else leaf
-    return f"""  call void @NAME.cpuid(i32 {family - (1 << 32) if family else 0}, i32 0, ptr %answer)
-  %last{index} = load i32, ptr %answer, align 4
-  %has{index} = icmp uge i32 %last{index}, {value}
-  br i1 %has{index}, label %ask{index}, label %no
-ask{index}:
-  call void @NAME.cpuid(i32 {value}, i32 {subleaf}, ptr %answer)
-  %word{index}.at = getelementptr i32, ptr %answer, i64 {test.register}
-  %word{index} = load i32, ptr %word{index}.at, align 4
-  %bits{index} = and i32 %word{index}, {test.mask}
-  %ok{index} = icmp eq i32 %bits{index}, {test.mask}
-  br i1 %ok{index}, label %next{index}, label %no
-next{index}:
+def _x86_last_leaf(family: int, needed: int) -> str:
+    """Branch to ``no`` unless the highest leaf of the basic (0) or extended family reaches ``needed``."""
+    label = f"{family:x}"
+    return f"""  call void @NAME_cpuid(i32 {_signed(family)}, i32 0, ptr %answer)
+  %last{label} = load i32, ptr %answer, align 4
+  %has{label} = icmp uge i32 %last{label}, {_signed(needed)}
+  br i1 %has{label}, label %family{label}, label %no
+family{label}:
 """
+
+
+def _x86_leaf(leaf: tuple[int, int], masks: dict[int, int]) -> str:
+    """Branch to ``no`` unless the leaf's answer has all the bits."""
+    label = f"{leaf[0]:x}.{leaf[1]}"
+    lines = [f"  call void @NAME_cpuid(i32 {_signed(leaf[0])}, i32 {leaf[1]}, ptr %answer)\n"]
+    for register, mask in masks.items():
+        name = f"{label}.{register}"
+        lines.append(f"""  %word{name}.at = getelementptr i32, ptr %answer, i64 {register}
+  %word{name} = load i32, ptr %word{name}.at, align 4
+  %bits{name} = and i32 %word{name}, {mask}
+  %ok{name} = icmp eq i32 %bits{name}, {mask}
+  br i1 %ok{name}, label %next{name}, label %no
+next{name}:
+""")
+    return "".join(lines)
+
+
+def _signed(word: int) -> int:
+    """The i32 with these bits."""
+    return word - (1 << 32) if word >> 31 else word
 
 
 def _aarch64_check(features: frozenset[str]) -> str:
@@ -213,7 +217,7 @@ def _aarch64_check(features: frozenset[str]) -> str:
         steps += [_aarch64_step(number, low, least) for low, least in wanted.values()]
     return f"""
 declare i64 @llvm.read_volatile_register.i64(metadata)
-define internal i1 @NAME.cpu_ok() nounwind BASELINE {{
+define internal i1 @NAME_cpu_ok() nounwind BASELINE {{
 {"".join(steps)}  ret i1 true
 no:
   ret i1 false

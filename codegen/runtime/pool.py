@@ -30,11 +30,11 @@ _BLOCKED_SIGNALS = ((1 << 64) - 1) ^ sum(1 << (signal - 1) for signal in _UNBLOC
 
 
 def pool_ir(name: str, platform: Platform) -> str:
-    """The pool's functions for model ``name``; it expects ``@name.steps(ptr frame, i64 thread, i64
+    """The pool's functions for model ``name``; it expects ``@name_steps(ptr frame, i64 thread, i64
     threads)``.
 
-    Defines ``@name.start(ctx, threads)``, ``@name.stop(ctx)``, ``@name.fork(ctx, frame, threads)`` and
-    ``@name.barrier(ctx, phase, threads)``, all internal.
+    Defines ``@name_start(ctx, threads)``, ``@name_stop(ctx)``, ``@name_fork(ctx, frame, threads)`` and
+    ``@name_barrier(ctx, phase, threads)``, all internal.
     """
     return "\n".join(
         part.replace("NAME", name).replace("LONG", platform.long).replace("UNWIND", platform.unwind)
@@ -55,7 +55,7 @@ def _events(platform: Platform) -> str:
     """``signal`` and ``await`` on an event, and the barrier made of them."""
     call = f"call LONG (LONG, ...) @syscall(LONG {platform.futex}, ptr %event, LONG"
     return f"""
-define internal void @NAME.signal(ptr %event, i32 %target) nounwind UNWIND {{
+define internal void @NAME_signal(ptr %event, i32 %target) nounwind UNWIND {{
 entry:
   %old = atomicrmw add ptr %event, i32 1 seq_cst, align 4
   %count = add i32 %old, 1
@@ -73,7 +73,7 @@ out:
   ret void
 }}
 
-define internal void @NAME.await(ptr %event, i32 %target, i32 %spins) nounwind UNWIND {{
+define internal void @NAME_await(ptr %event, i32 %target, i32 %spins) nounwind UNWIND {{
 entry:
   br label %spin
 spin:
@@ -106,7 +106,7 @@ out:
   ret void
 }}
 
-define internal void @NAME.barrier(ptr %ctx, i32 %phase, i64 %threads) nounwind UNWIND {{
+define internal void @NAME_barrier(ptr %ctx, i32 %phase, i64 %threads) nounwind UNWIND {{
 entry:
   %alone = icmp eq i64 %threads, 1
   br i1 %alone, label %out, label %meet
@@ -116,8 +116,8 @@ meet:
   %target = mul i32 %phase, %threads32
   %spins.at = getelementptr i8, ptr %ctx, i64 {ctx.SPINS}
   %spins = load i32, ptr %spins.at, align 4
-  call void @NAME.signal(ptr %event, i32 %target)
-  call void @NAME.await(ptr %event, i32 %target, i32 %spins)
+  call void @NAME_signal(ptr %event, i32 %target)
+  call void @NAME_await(ptr %event, i32 %target, i32 %spins)
   br label %out
 out:
   ret void
@@ -128,7 +128,7 @@ out:
 def _calls() -> str:
     """What a worker does all its life, and what the caller does per call."""
     return f"""
-define internal ptr @NAME.worker(ptr %ctx) nounwind UNWIND {{
+define internal ptr @NAME_worker(ptr %ctx) nounwind UNWIND {{
 entry:
   %started = getelementptr i8, ptr %ctx, i64 {ctx.STARTED}
   %earlier = atomicrmw add ptr %started, i32 1 seq_cst, align 4
@@ -145,7 +145,7 @@ wait:
   %last = phi i32 [ 0, %entry ], [ %call, %work ]
   %call = add i32 %last, 1
   %spins = load i32, ptr %spins.at, align 4
-  call void @NAME.await(ptr %fork, i32 %call, i32 %spins)
+  call void @NAME_await(ptr %fork, i32 %call, i32 %spins)
   %stop = load i32, ptr %stop.at, align 4
   %ends = icmp ne i32 %stop, 0
   br i1 %ends, label %end, label %work
@@ -154,14 +154,14 @@ work:
   %threads32 = load i32, ptr %threads.at, align 4
   %threads = zext i32 %threads32 to i64
   %others = sub i32 %threads32, 1
-  call void @NAME.steps(ptr %frame, i64 %number, i64 %threads)
-  call void @NAME.signal(ptr %done, i32 %others)
+  call void @NAME_steps(ptr %frame, i64 %number, i64 %threads)
+  call void @NAME_signal(ptr %done, i32 %others)
   br label %wait
 end:
   ret ptr null
 }}
 
-define internal void @NAME.fork(ptr %ctx, ptr %frame, i32 %threads) nounwind UNWIND {{
+define internal void @NAME_fork(ptr %ctx, ptr %frame, i32 %threads) nounwind UNWIND {{
   %fork = getelementptr i8, ptr %ctx, i64 {ctx.FORK}
   %barrier = getelementptr i8, ptr %ctx, i64 {ctx.BARRIER}
   %done = getelementptr i8, ptr %ctx, i64 {ctx.DONE}
@@ -173,11 +173,11 @@ define internal void @NAME.fork(ptr %ctx, ptr %frame, i32 %threads) nounwind UNW
   store atomic i32 0, ptr %done monotonic, align 4
   %calls = load atomic i32, ptr %fork monotonic, align 4
   %call = add i32 %calls, 1
-  call void @NAME.signal(ptr %fork, i32 %call)
+  call void @NAME_signal(ptr %fork, i32 %call)
   %threads64 = zext i32 %threads to i64
-  call void @NAME.steps(ptr %frame, i64 0, i64 %threads64)
+  call void @NAME_steps(ptr %frame, i64 0, i64 %threads64)
   %others = sub i32 %threads, 1
-  call void @NAME.await(ptr %done, i32 %others, i32 %spins)
+  call void @NAME_await(ptr %done, i32 %others, i32 %spins)
   ret void
 }}
 """
@@ -186,7 +186,7 @@ define internal void @NAME.fork(ptr %ctx, ptr %frame, i32 %threads) nounwind UNW
 def _lifetime(platform: Platform) -> str:
     """Starting and ending the workers, and counting the processors that this process may use."""
     return f"""
-define internal i32 @NAME.processors() nounwind UNWIND {{
+define internal i32 @NAME_processors() nounwind UNWIND {{
 entry:
   %mask = alloca [{_AFFINITY_BYTES} x i8], align 8
   %bytes = call LONG (LONG, ...) @syscall(
@@ -211,13 +211,13 @@ unknown:
   ret i32 1
 }}
 
-define internal void @NAME.start(ptr %ctx, i32 %wanted) nounwind UNWIND {{
+define internal void @NAME_start(ptr %ctx, i32 %wanted) nounwind UNWIND {{
 entry:
   %kept = alloca i64, align 8
   %blocked = alloca i64, align 8
   %threads.at = getelementptr i8, ptr %ctx, i64 {ctx.THREADS}
   %spins.at = getelementptr i8, ptr %ctx, i64 {ctx.SPINS}
-  %processors = call i32 @NAME.processors()
+  %processors = call i32 @NAME_processors()
   %all = icmp sle i32 %wanted, 0
   %asked = select i1 %all, i32 %processors, i32 %wanted
   %too.many = icmp sgt i32 %asked, {ctx.MAX_THREADS}
@@ -238,7 +238,7 @@ create:
   %index = zext i32 %running to i64
   %handle = getelementptr [8 x i8], ptr %ctx, i64 %index
   %handle.at = getelementptr i8, ptr %handle, i64 {ctx.HANDLES - 8}
-  %failed.code = call i32 @pthread_create(ptr %handle.at, ptr null, ptr @NAME.worker, ptr %ctx)
+  %failed.code = call i32 @pthread_create(ptr %handle.at, ptr null, ptr @NAME_worker, ptr %ctx)
   %failed = icmp ne i32 %failed.code, 0
   %one.more = add i32 %running, 1
   br i1 %failed, label %out, label %more
@@ -249,7 +249,7 @@ out:
   ret void
 }}
 
-define internal void @NAME.stop(ptr %ctx) nounwind UNWIND {{
+define internal void @NAME_stop(ptr %ctx) nounwind UNWIND {{
 entry:
   %threads.at = getelementptr i8, ptr %ctx, i64 {ctx.THREADS}
   %stop.at = getelementptr i8, ptr %ctx, i64 {ctx.STOP}
@@ -258,7 +258,7 @@ entry:
   store i32 1, ptr %stop.at, align 4
   %calls = load atomic i32, ptr %fork monotonic, align 4
   %call = add i32 %calls, 1
-  call void @NAME.signal(ptr %fork, i32 %call)
+  call void @NAME_signal(ptr %fork, i32 %call)
   br label %more
 more:
   %joined = phi i32 [ 1, %entry ], [ %one.more, %join ]
