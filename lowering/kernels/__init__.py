@@ -1,1 +1,28 @@
 """Fused groups of hlt operations to loop kernels, by operator family."""
+
+from __future__ import annotations
+
+from mlc.dialects import hlt
+from mlc.dialects.loop import KernelOp
+from mlc.lowering.kernels import contraction, elementwise, normalization, reduction, shape
+from mlc.lowering.kernels.builder import KernelBuilder, lower_operation, lowerable
+
+FAMILIES = (contraction, elementwise, normalization, reduction, shape)
+
+
+def lower_fusion(fusion: hlt.FusionOp, name: str) -> KernelOp:
+    """The kernel of one fusion: its arguments are the fusion's operands, then its results.
+
+    Raises UnsupportedError, naming the node, for an operation without a kernel.
+    """
+    block = fusion.body.block
+    terminator = block.last_op
+    assert isinstance(terminator, hlt.YieldOp)
+    builder = KernelBuilder(name, block.args, terminator.operands, fusion.result_types)
+    for op in block.ops:
+        if op is not terminator:
+            lower_operation(builder, op)
+    return builder.kernel()
+
+
+__all__ = ["FAMILIES", "KernelBuilder", "lower_fusion", "lowerable"]

@@ -1,0 +1,277 @@
+"""From one `hlt.fusion` to one `loop.kernel`: buffers for its tensors, and computes built by the operator families.
+
+Every operation inside becomes one or more computes over the logical dims of its result; values between them are
+scratch buffers of full size. Layouts enter where a buffer is indexed, so that no family needs to know about them.
+The pass `fuse` then merges what can be one compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from xdsl.dialects.builtin import (
+    IntegerType,
+    MemRefType,
+    StringAttr,
+    TensorType,
+)
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+from mlc.dialects import hlt
+from mlc.dialects.hlt.layout import LayoutAttr
+from mlc.dialects.loop import (
+    ComputeOp,
+    Dim,
+    DimsAttr,
+    KernelOp,
+    MapAttr,
+    ScratchOp,
+)
+from mlc.dialects.loop.affine import Expr, dim, floordiv, mod
+from mlc.errors import InternalError, UnsupportedError
+from mlc.lowering.kernels.scalar import Body, region
+
+Index: TypeAlias = Sequence[Expr]
+"""A logical index of a tensor: one expression per dim."""
+
+
+@dataclass(frozen=True)
+class Splat:
+    """A tensor whose elements are all one known number."""
+
+    value: float | int | bool
+    element: Attribute
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A tensor in memory: its memref, its logical shape, and how a logical index maps to the memref's."""
+
+    memref: SSAValue
+    shape: tuple[int, ...]
+    layout: LayoutAttr | None
+
+    @property
+    def element(self) -> Attribute:
+        assert isinstance(self.memref.type, MemRefType)
+        return self.memref.type.element_type
+
+    def index(self, logical: Index, ranges: Mapping[str, int]) -> MapAttr:
+        """The map of a logical index."""
+        if self.layout is None:
+            return MapAttr(tuple(logical))
+        halo = self.layout.halo
+        shifted = [e.shifted(h.low) for e, h in zip(logical, halo, strict=True)]
+        physical: list[Expr] = []
+        for part in self.layout.dims:
+            expr = shifted[part.dim]
+            if part.block:
+                expr = mod(expr, part.block, ranges) if part.inner else floordiv(expr, part.block, ranges)
+            physical.append(expr)
+        return MapAttr(tuple(physical))
+
+
+Source: TypeAlias = Buffer | Splat
+
+
+def signless(element: Attribute) -> Attribute:
+    """The element type of a buffer: unsigned integers are plain bits in memory."""
+    return IntegerType(element.width.data) if isinstance(element, IntegerType) else element
+
+
+def is_unsigned(element: Attribute) -> bool:
+    """Whether an hlt element type is an unsigned integer."""
+    return isinstance(element, IntegerType) and str(element).startswith("ui")
+
+
+def memref_type(tensor: TensorType) -> MemRefType:
+    """The buffer of a tensor, laid out as its encoding says."""
+    shape = tensor.get_shape()
+    if isinstance(tensor.encoding, LayoutAttr):
+        shape = tensor.encoding.physical_shape(shape)
+    return MemRefType(signless(tensor.element_type), shape)
+
+
+class KernelBuilder:
+    """Builds the kernel of one fusion."""
+
+    def __init__(
+        self,
+        name: str,
+        operands: Sequence[SSAValue],
+        results: Sequence[SSAValue],
+        result_types: Sequence[Attribute],
+    ) -> None:
+        """``operands`` are the fusion region's arguments, ``results`` the values that it yields.
+
+        The layouts of results are those of the fusion's own ``result_types``.
+        """
+        tensors = [_tensor(t) for t in (*(v.type for v in operands), *result_types)]
+        self.block = Block(arg_types=[memref_type(t) for t in tensors])
+        self.name = name
+        self.sources: dict[SSAValue, Source] = {}
+        self.outputs: dict[SSAValue, Buffer] = {}
+        for value, argument in zip(operands, self.block.args):
+            self.sources[value] = _buffer(argument, _tensor(value.type))
+        for value, argument, type_ in zip(results, self.block.args[len(operands) :], result_types):
+            self.outputs[value] = _buffer(argument, _tensor(type_))
+
+    def kernel(self) -> KernelOp:
+        """The finished kernel."""
+        return KernelOp.create(properties={"sym_name": StringAttr(self.name)}, regions=[Region(self.block)])
+
+    # --- tensors
+
+    def source(self, value: SSAValue) -> Source:
+        """Where a tensor's elements come from."""
+        found = self.sources.get(value)
+        if found is None:
+            raise InternalError(f"a kernel uses {value} before it is computed")
+        return found
+
+    def buffer(self, value: SSAValue) -> Buffer:
+        """A tensor as a buffer; a splat is written out first."""
+        source = self.source(value)
+        if isinstance(source, Buffer):
+            return source
+        target = self.scratch(_tensor(value.type).get_shape(), source.element)
+        self.fill(target, source)
+        self.sources[value] = target
+        return target
+
+    def result(self, value: SSAValue) -> Buffer:
+        """The buffer to write a tensor to: the kernel's output, or scratch."""
+        target = self.outputs.get(value)
+        if target is None:
+            tensor = _tensor(value.type)
+            target = self.scratch(tensor.get_shape(), signless(tensor.element_type))
+        self.sources[value] = target
+        return target
+
+    def scratch(self, shape: Sequence[int], element: Attribute) -> Buffer:
+        """A buffer private to the kernel."""
+        made = ScratchOp.create(result_types=[MemRefType(element, list(shape))])
+        self.block.add_op(made)
+        return Buffer(made.result, tuple(shape), None)
+
+    def alias(self, value: SSAValue, source: Source) -> None:
+        """Declare that a tensor is another's splat."""
+        self.sources[value] = source
+
+    def fill(self, target: Buffer, source: Splat) -> None:
+        """Write one number everywhere."""
+        dims = result_dims(target.shape)
+        self.compute([], [(target, ids(dims))], dims, finish=lambda s: s.constant(source.value, target.element))
+
+    # --- computes
+
+    def compute(
+        self,
+        ins: Sequence[tuple[Source, Index]],
+        outs: Sequence[tuple[Buffer, Index]],
+        dims: Sequence[Dim],
+        *,
+        finish: Body,
+        init: Body | None = None,
+        map: Body | None = None,
+        combine: Body | None = None,
+        accumulators: Sequence[Attribute] = (),
+        elems: Sequence[tuple[Buffer, Index]] = (),
+    ) -> ComputeOp:
+        """Append a compute. Splats among ``ins`` become constants inside the regions."""
+        ranges = {d.name: d.extent for d in dims}
+        real = [(b, e) for b, e in ins if isinstance(b, Buffer)]
+        maps = [b.index(e, ranges) for b, e in (*real, *outs, *elems)]
+        types = [b.element for b, _ in real]
+        sources = [b for b, _ in ins]
+
+        def with_splats(body: Body) -> Body:
+            def build(scalar: Any, *args: SSAValue) -> Any:
+                rest = iter(args)
+                full = [
+                    scalar.constant(s.value, s.element) if isinstance(s, Splat) else next(rest) for s in sources
+                ]
+                return body(scalar, *full, *rest)
+
+            return build
+
+        made = ComputeOp.make(
+            [b.memref for b, _ in real],
+            [b.memref for b, _ in outs],
+            DimsAttr(tuple(dims)),
+            maps,
+            init=region(types, with_splats(init)) if init else None,
+            map=region(types, with_splats(map)) if map else None,
+            combine=region([*accumulators, *accumulators], combine) if combine else None,
+            finish=region([*types, *accumulators], with_splats(finish)),
+            elems=[b.memref for b, _ in elems],
+        )
+        self.block.add_op(made)
+        return made
+
+
+def _tensor(type_: Attribute) -> TensorType:
+    if not isinstance(type_, TensorType):
+        raise InternalError(f"{type_} is no tensor")
+    return type_
+
+
+def _buffer(memref: SSAValue, tensor: TensorType) -> Buffer:
+    layout = tensor.encoding if isinstance(tensor.encoding, LayoutAttr) else None
+    return Buffer(memref, tensor.get_shape(), layout)
+
+
+def result_dims(shape: Sequence[int], prefix: str = "d") -> list[Dim]:
+    """Parallel dims ``d0 d1 ..`` over a shape."""
+    return [Dim(f"{prefix}{i}", extent) for i, extent in enumerate(shape)]
+
+
+def ids(dims: Sequence[Dim]) -> list[Expr]:
+    """Each dim as an index expression; a dim of extent 1 is index 0."""
+    return [dim(d.name) if d.extent != 1 else Expr(0, ()) for d in dims]
+
+
+# --- the families register how they lower their operations
+
+Lowering: TypeAlias = Callable[[KernelBuilder, Any], None]
+_LOWERINGS: dict[type[Operation], Lowering] = {}
+
+
+def lowers(*classes: type[Operation]) -> Callable[[Lowering], Lowering]:
+    """Decorator: the function that lowers these operations."""
+
+    def register(function: Lowering) -> Lowering:
+        for cls in classes:
+            _LOWERINGS[cls] = function
+        return function
+
+    return register
+
+
+def lower_operation(builder: KernelBuilder, op: Operation) -> None:
+    """Append the computes of one operation; raises UnsupportedError for one that no family knows."""
+    function = _LOWERINGS.get(type(op))
+    if function is None:
+        raise UnsupportedError(f"{op.name} has no kernel yet", node=hlt.node_name(op))
+    function(builder, op)
+
+
+def lowerable(op: Operation) -> bool:
+    """Whether some family lowers this operation."""
+    return type(op) in _LOWERINGS
+
+
+def splat_of(op: Operation) -> Splat | None:
+    """The number of a constant that is one number everywhere."""
+    if not isinstance(op, hlt.ConstantOp):
+        return None
+    array = hlt.constant_value(op)
+    if array is None or not array.size:
+        return None
+    first = array.reshape(-1)[0]
+    if array.size > 1 and any(array.strides) and not np.all((array == first) | ((array != array) & (first != first))):
+        return None
+    return Splat(first.item() if hasattr(first, "item") else first, signless(_tensor(op.result.type).element_type))

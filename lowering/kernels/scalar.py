@@ -1,0 +1,198 @@
+"""Scalar regions: a small builder of `arith` and `math` operations on one element.
+
+Half-precision values are computed in f32 and rounded after every operation, as their semantics ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from xdsl.dialects import arith, math
+from xdsl.dialects.builtin import (
+    BFloat16Type,
+    Float16Type,
+    Float32Type,
+    Float64Type,
+    FloatAttr,
+    IntegerAttr,
+    IntegerType,
+    StringAttr,
+    f32,
+    i1,
+    i64,
+)
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+from mlc.dialects.loop import IndexOp, LdexpOp, YieldOp
+
+Body: TypeAlias = "Callable[..., SSAValue | Sequence[SSAValue]]"
+"""Builds a region's code: called with a `Scalar` and the block's arguments; returns what the region yields."""
+
+_FLOATS = (Float16Type, BFloat16Type, Float32Type, Float64Type)
+
+
+def is_half(element: Attribute) -> bool:
+    """Whether the element type computes in f32."""
+    return isinstance(element, Float16Type | BFloat16Type)
+
+
+def region(types: Sequence[Attribute], body: Body) -> Region:
+    """A region with arguments of ``types`` whose code ``body`` builds."""
+    block = Block(arg_types=types)
+    result = body(Scalar(block), *block.args)
+    values = [result] if isinstance(result, SSAValue) else list(result)
+    block.add_op(YieldOp.of(*values))
+    return Region(block)
+
+
+class Scalar:
+    """Appends operations on scalars to a block; every method returns the result."""
+
+    def __init__(self, block: Block) -> None:
+        self.block = block
+
+    def op(self, cls: type[Operation], operands: Sequence[SSAValue], result: Attribute) -> SSAValue:
+        """Any operation with one result."""
+        made = cls.create(operands=operands, result_types=[result])
+        self.block.add_op(made)
+        return made.results[0]
+
+    def constant(self, value: float | int | bool, element: Attribute) -> SSAValue:
+        """A constant of the element type."""
+        if isinstance(element, IntegerType):
+            width = element.width.data
+            number = int(value) & ((1 << width) - 1)
+            if width > 1 and number >> (width - 1):
+                number -= 1 << width
+            attr: Attribute = IntegerAttr(number, element)
+        else:
+            attr = FloatAttr(float(value), element)  # type: ignore[arg-type]
+        made = arith.ConstantOp.create(properties={"value": attr}, result_types=[element])
+        self.block.add_op(made)
+        return made.results[0]
+
+    def index(self, dim: str, element: Attribute = i64) -> SSAValue:
+        """The current value of a dim."""
+        made = IndexOp.create(properties={"dim": StringAttr(dim)}, result_types=[element])
+        self.block.add_op(made)
+        return made.results[0]
+
+    # --- arithmetic on floats (half precision through f32) and integers
+
+    def _arith(self, float_op: type[Operation], int_op: type[Operation] | None, *args: SSAValue) -> SSAValue:
+        element = args[0].type
+        if is_half(element):
+            wide = [self.widen(a) for a in args]
+            return self.narrow(self.op(float_op, wide, f32), element)
+        if isinstance(element, _FLOATS):
+            return self.op(float_op, args, element)
+        assert int_op is not None
+        return self.op(int_op, args, element)
+
+    def widen(self, x: SSAValue) -> SSAValue:
+        """A half-precision value in f32; others unchanged."""
+        return self.op(arith.ExtFOp, [x], f32) if is_half(x.type) else x
+
+    def narrow(self, x: SSAValue, element: Attribute) -> SSAValue:
+        """An f32 value rounded to a half-precision type; others unchanged."""
+        return self.op(arith.TruncFOp, [x], element) if is_half(element) and x.type != element else x
+
+    def add(self, a: SSAValue, b: SSAValue) -> SSAValue:
+        return self._arith(arith.AddfOp, arith.AddiOp, a, b)
+
+    def sub(self, a: SSAValue, b: SSAValue) -> SSAValue:
+        return self._arith(arith.SubfOp, arith.SubiOp, a, b)
+
+    def mul(self, a: SSAValue, b: SSAValue) -> SSAValue:
+        return self._arith(arith.MulfOp, arith.MuliOp, a, b)
+
+    def div(self, a: SSAValue, b: SSAValue, *, unsigned: bool = False) -> SSAValue:
+        return self._arith(arith.DivfOp, arith.DivUIOp if unsigned else arith.DivSIOp, a, b)
+
+    def maximum(self, a: SSAValue, b: SSAValue, *, unsigned: bool = False) -> SSAValue:
+        """NaN propagates."""
+        return self._arith(arith.MaximumfOp, arith.MaxUIOp if unsigned else arith.MaxSIOp, a, b)
+
+    def minimum(self, a: SSAValue, b: SSAValue, *, unsigned: bool = False) -> SSAValue:
+        """NaN propagates."""
+        return self._arith(arith.MinimumfOp, arith.MinUIOp if unsigned else arith.MinSIOp, a, b)
+
+    def max_number(self, a: SSAValue, b: SSAValue) -> SSAValue:
+        """Maximum of floats that are no NaN, one instruction on most machines."""
+        return self._arith(arith.MaxnumfOp, arith.MaxSIOp, a, b)
+
+    def neg(self, x: SSAValue) -> SSAValue:
+        if isinstance(x.type, IntegerType):
+            return self.sub(self.constant(0, x.type), x)
+        return self._arith(arith.NegfOp, None, x)
+
+    def unary(self, cls: type[Operation], x: SSAValue) -> SSAValue:
+        """A float function of one operand."""
+        return self._arith(cls, None, x)
+
+    def binary(self, cls: type[Operation], a: SSAValue, b: SSAValue) -> SSAValue:
+        """A float function of two operands."""
+        return self._arith(cls, None, a, b)
+
+    def fma(self, a: SSAValue, b: SSAValue, c: SSAValue) -> SSAValue:
+        return self.op(math.FmaOp, [a, b, c], a.type)
+
+    def ldexp(self, p: SSAValue, n: SSAValue) -> SSAValue:
+        return self.op(LdexpOp, [p, n], p.type)
+
+    # --- comparison, selection, conversion
+
+    def compare(self, predicate: str, a: SSAValue, b: SSAValue, *, unsigned: bool = False) -> SSAValue:
+        """``eq ne lt le gt ge``; floats are ordered, except ``ne``."""
+        if isinstance(a.type, IntegerType):
+            name = predicate if predicate in ("eq", "ne") else ("u" if unsigned else "s") + predicate
+            made: Operation = arith.CmpiOp(a, b, name)
+        else:
+            name = "une" if predicate == "ne" else "o" + predicate
+            made = arith.CmpfOp(self.widen(a), self.widen(b), name)
+        self.block.add_op(made)
+        return made.results[0]
+
+    def is_nan(self, x: SSAValue) -> SSAValue:
+        wide = self.widen(x)
+        made = arith.CmpfOp(wide, wide, "uno")
+        self.block.add_op(made)
+        return made.results[0]
+
+    def select(self, condition: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:
+        return self.op(arith.SelectOp, [condition, a, b], a.type)
+
+    def logical_not(self, x: SSAValue) -> SSAValue:
+        return self.op(arith.XOrIOp, [x, self.constant(1, i1)], i1)
+
+    def cast(
+        self, x: SSAValue, to: Attribute, *, from_unsigned: bool = False, to_unsigned: bool = False
+    ) -> SSAValue:
+        """Numeric conversion: to bool is ``!= 0``; float to integer truncates and saturates."""
+        source = x.type
+        if source == to:
+            return x
+        if to == i1:
+            return self.compare("ne", x, self.constant(0, source))
+        if isinstance(source, IntegerType):
+            return self._from_integer(x, source, to, from_unsigned or source == i1)
+        if isinstance(to, IntegerType):
+            wide = self.widen(x)
+            return self.op(arith.FPToUIOp if to_unsigned else arith.FPToSIOp, [wide], to)
+        return self._float_to_float(x, to)
+
+    def _from_integer(self, x: SSAValue, source: IntegerType, to: Attribute, unsigned: bool) -> SSAValue:
+        if not isinstance(to, IntegerType):
+            middle = f32 if is_half(to) else to
+            return self.narrow(self.op(arith.UIToFPOp if unsigned else arith.SIToFPOp, [x], middle), to)
+        if to.width.data < source.width.data:
+            return self.op(arith.TruncIOp, [x], to)
+        return self.op(arith.ExtUIOp if unsigned else arith.ExtSIOp, [x], to)
+
+    def _float_to_float(self, x: SSAValue, to: Attribute) -> SSAValue:
+        order = {Float16Type: 0, BFloat16Type: 0, Float32Type: 1, Float64Type: 2}
+        source_rank, rank = order[type(x.type)], order[type(to)]
+        if source_rank == rank:
+            return self.narrow(self.widen(x), to)
+        return self.op(arith.ExtFOp if rank > source_rank else arith.TruncFOp, [x], to)
