@@ -151,7 +151,7 @@ def constant_value(value: Operation | Attribute) -> np.ndarray[Any, Any] | None:
         flat = np.frombuffer(stored.data.data, dtype=np.uint8) != 0
     else:
         flat = np.frombuffer(stored.data.data, dtype=dtype)
-    array = np.broadcast_to(flat, shape) if flat.size == 1 else flat.reshape(shape)
+    array = np.broadcast_to(flat.reshape(()), shape) if flat.size == 1 else flat.reshape(shape)
     array.flags.writeable = False
     return array
 

@@ -25,7 +25,7 @@ def dot_general(op: hlt.DotGeneralOp, lhs: Array, rhs: Array) -> Array:
     depth = math.prod(lhs.shape[dim] for dim in op.lhs_contract)
     left_matrix = lhs.transpose(op.lhs_batch + op.lhs_free + op.lhs_contract).reshape(sizes[0], sizes[1], depth)
     right_matrix = rhs.transpose(op.rhs_batch + op.rhs_contract + op.rhs_free).reshape(sizes[0], depth, sizes[2])
-    return exact_matmul(left_matrix, right_matrix).reshape(*batch, *left, *right)
+    return exact_matmul(left_matrix, right_matrix).reshape((*batch, *left, *right))
 
 
 @reference(hlt.ConvOp)

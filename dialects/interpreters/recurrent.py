@@ -88,7 +88,7 @@ def _unroll(step: Step, x: Array, lengths: Array, states: States, backward: bool
 
 def _lstm_step(op: hlt.LstmOp, w: Array, r: Array, optional: dict[str, Array], direction: int) -> Step:
     f, g, h = _functions(op, direction, 3)
-    bias = _bias(optional, direction, 4)
+    bias = _bias(optional, direction, 4, r.shape[2])
     peepholes = optional["p"][direction] if "p" in optional else np.zeros(3 * r.shape[2])
     peep_i, peep_o, peep_f = np.split(peepholes, 3)
 
@@ -106,7 +106,7 @@ def _lstm_step(op: hlt.LstmOp, w: Array, r: Array, optional: dict[str, Array], d
 
 def _gru_step(op: hlt.GruOp, w: Array, r: Array, optional: dict[str, Array], direction: int) -> Step:
     f, g = _functions(op, direction, 2)
-    w_bias, r_bias = _bias(optional, direction, 3)
+    w_bias, r_bias = _bias(optional, direction, 3, r.shape[2])
     w_z, w_r, w_h = np.split(w[direction], 3)
     r_z, r_r, r_h = np.split(r[direction], 3)
 
@@ -126,7 +126,7 @@ def _gru_step(op: hlt.GruOp, w: Array, r: Array, optional: dict[str, Array], dir
 
 def _rnn_step(op: hlt.RnnOp, w: Array, r: Array, optional: dict[str, Array], direction: int) -> Step:
     (f,) = _functions(op, direction, 1)
-    bias = _bias(optional, direction, 1)
+    bias = _bias(optional, direction, 1, r.shape[2])
 
     def step(x: Array, states: States) -> States:
         return (f(x @ w[direction].T + states[0] @ r[direction].T + bias.sum(0).ravel()),)
@@ -151,8 +151,8 @@ def _function(op: Cell, place: int) -> Callable[[Array], Array]:
     return lambda x: function(np.clip(x, -clip, clip), alpha, beta)
 
 
-def _bias(optional: dict[str, Array], direction: int, gates: int) -> Array:
+def _bias(optional: dict[str, Array], direction: int, gates: int, hidden: int) -> Array:
     """``[2, gates, H]``: the biases of w and of r."""
     if "b" not in optional:
-        return np.zeros((2, gates, 1))
+        return np.zeros((2, gates, hidden))
     return optional["b"][direction].reshape(2, gates, -1)
