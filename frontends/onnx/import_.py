@@ -1,0 +1,101 @@
+"""Importing a loaded ONNX model to hlt: one ``func.func @main`` with static shapes.
+
+Nodes are imported in order; each operator's own function in `mlc.frontends.onnx.ops` makes its operations.
+Operators without one are inlined from the model's local functions or from ONNX's function bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mlc.dialects import hlt
+from mlc.dialects.weights import WeightStore
+from mlc.frontends.onnx.builder import Array, Builder, Value
+from mlc.frontends.onnx.functions import Functions, live, reject_unsupported
+from mlc.frontends.onnx.scope import Scope, initializers_of
+from mlc.frontends.onnx.shapes import TensorInfo, bind_shapes, declared_inputs, declared_outputs
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr, TensorType
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Region
+
+from mlc.errors import UsageError
+
+if TYPE_CHECKING:
+    from mlc.frontends.onnx.load import LoadedModel
+
+
+@dataclass(frozen=True)
+class ImportedModel:
+    """A model in hlt: ``module`` holds ``func.func @main``, whose constants refer to ``weights``.
+
+    ``inputs`` and ``outputs`` are as the model declares them, symbolic dims included, in the order of @main's
+    arguments and results; @main itself has static shapes.
+    """
+
+    module: ModuleOp
+    weights: WeightStore
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+
+
+def import_model(
+    loaded: LoadedModel,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    dims: Mapping[str, int] | None = None,
+    values: Mapping[str, Array] | None = None,
+) -> ImportedModel:
+    """``loaded`` in hlt, for inputs of the given ``shapes`` (by input name) or ``dims`` (by symbolic dim).
+
+    ``values`` gives the contents of inputs on which shapes depend: the result is right for these only. Without
+    them such a model raises DataDependentError.
+
+    Constants made on the way are added to ``loaded.weights``. Raises UsageError for shapes that are missing
+    or contradict the model, UnsupportedError (all operators at once) and ModelError, both naming the node.
+    """
+    graph = loaded.proto.graph
+    inputs, outputs = declared_inputs(loaded), declared_outputs(loaded)
+    known = values or {}
+    concrete = bind_shapes(inputs, {**_shapes_of(known), **(shapes or {})}, dims or {})
+    functions = Functions.of(loaded.proto)
+    body = live(graph.node, [output.name for output in graph.output])
+    reject_unsupported(body.nodes, functions)
+    block = Block(arg_types=[_tensor_type(info, concrete[info.name]) for info in inputs])
+    arguments = {
+        info.name: Value(concrete[info.name], info.dtype, ssa=argument, known=_contents(info, known))
+        for info, argument in zip(inputs, block.args)
+    }
+    builder = Builder(block, loaded.weights)
+    scope = Scope(loaded, functions, dict(arguments), initializers_of(graph))
+    scope.run(builder, body)
+    results = [builder.ssa(scope.result(output.name)) for output in graph.output]
+    block.add_op(ReturnOp(*results))
+    main = FuncOp(
+        "main",
+        ([argument.type for argument in block.args], [result.type for result in results]),
+        Region(block),
+        arg_attrs=_names(inputs),
+        res_attrs=_names(outputs),
+    )
+    return ImportedModel(ModuleOp([main]), loaded.weights, inputs, outputs)
+
+
+def _tensor_type(info: TensorInfo, shape: tuple[int, ...]) -> TensorType:
+    return hlt.tensor_type(shape, hlt.element_type(info.dtype))
+
+
+def _shapes_of(values: Mapping[str, Array]) -> dict[str, tuple[int, ...]]:
+    return {name: array.shape for name, array in values.items()}
+
+
+def _contents(info: TensorInfo, values: Mapping[str, Array]) -> Array | None:
+    array = values.get(info.name)
+    if array is not None and array.dtype != info.dtype:
+        raise UsageError(f"input {info.name!r} has element type {info.dtype}, but {array.dtype} is given")
+    return array
+
+
+def _names(tensors: Sequence[TensorInfo]) -> ArrayAttr[DictionaryAttr]:
+    return ArrayAttr([DictionaryAttr({"hlt.name": StringAttr(info.name)}) for info in tensors])

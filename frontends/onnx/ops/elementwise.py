@@ -1,0 +1,163 @@
+"""Element-wise operators: arithmetic, comparison, logic, bits, rounding, casts, mathematical functions."""
+
+from __future__ import annotations
+
+from functools import reduce
+
+import numpy as np
+from mlc.dialects import hlt
+from mlc.frontends.onnx.builder import Builder, Value, is_float
+from mlc.frontends.onnx.node import Node
+from mlc.frontends.onnx.registry import onnx_op
+from xdsl.ir import Operation
+
+UNARY: dict[str, type[Operation]] = {
+    "Abs": hlt.AbsOp,
+    "Acos": hlt.AcosOp,
+    "Acosh": hlt.AcoshOp,
+    "Asin": hlt.AsinOp,
+    "Asinh": hlt.AsinhOp,
+    "Atan": hlt.AtanOp,
+    "Atanh": hlt.AtanhOp,
+    "BitwiseNot": hlt.NotOp,
+    "Ceil": hlt.CeilOp,
+    "Cos": hlt.CosOp,
+    "Cosh": hlt.CoshOp,
+    "Erf": hlt.ErfOp,
+    "Exp": hlt.ExpOp,
+    "Floor": hlt.FloorOp,
+    "IsNaN": hlt.IsNanOp,
+    "Log": hlt.LogOp,
+    "Neg": hlt.NegOp,
+    "Not": hlt.NotOp,
+    "Reciprocal": hlt.ReciprocalOp,
+    "Round": hlt.RoundOp,
+    "Sigmoid": hlt.SigmoidOp,
+    "Sign": hlt.SignOp,
+    "Sin": hlt.SinOp,
+    "Sinh": hlt.SinhOp,
+    "Sqrt": hlt.SqrtOp,
+    "Tan": hlt.TanOp,
+    "Tanh": hlt.TanhOp,
+}
+
+BINARY: dict[str, type[Operation]] = {
+    "Add": hlt.AddOp,
+    "And": hlt.AndOp,
+    "BitwiseAnd": hlt.AndOp,
+    "BitwiseOr": hlt.OrOp,
+    "BitwiseXor": hlt.XorOp,
+    "Div": hlt.DivOp,
+    "Mul": hlt.MulOp,
+    "Or": hlt.OrOp,
+    "Sub": hlt.SubOp,
+    "Xor": hlt.XorOp,
+}
+
+VARIADIC: dict[str, type[Operation]] = {"Max": hlt.MaximumOp, "Min": hlt.MinimumOp, "Sum": hlt.AddOp}
+
+COMPARISONS: dict[str, str] = {
+    "Equal": "eq",
+    "Greater": "gt",
+    "GreaterOrEqual": "ge",
+    "Less": "lt",
+    "LessOrEqual": "le",
+}
+
+
+@onnx_op(*UNARY)
+def unary(b: Builder, node: Node) -> Value:
+    return b.op(UNARY[node.proto.op_type], node.input(0))
+
+
+@onnx_op(*BINARY)
+def binary(b: Builder, node: Node) -> Value:
+    return b.elementwise(BINARY[node.proto.op_type], node.input(0), node.input(1))
+
+
+@onnx_op(*VARIADIC)
+def variadic(b: Builder, node: Node) -> Value:
+    op_class = VARIADIC[node.proto.op_type]
+    return reduce(lambda x, y: b.elementwise(op_class, x, y), node.variadic())
+
+
+@onnx_op("Mean")
+def mean(b: Builder, node: Node) -> Value:
+    inputs = node.variadic()
+    return b.div(reduce(b.add, inputs), len(inputs))
+
+
+@onnx_op(*COMPARISONS)
+def compare(b: Builder, node: Node) -> Value:
+    return b.compare(COMPARISONS[node.proto.op_type], node.input(0), node.input(1))
+
+
+@onnx_op("Mod")
+def mod(b: Builder, node: Node) -> Value:
+    mode = "trunc" if node.bool("fmod", False) else "floor"
+    return b.elementwise(hlt.RemOp, node.input(0), node.input(1), mode=mode)
+
+
+@onnx_op("Pow")
+def power(b: Builder, node: Node) -> Value:
+    """The result has the base's type; a float exponent of an integer base computes in the float type."""
+    base, exponent = node.input(0), node.input(1)
+    if exponent.uniform == 2 and exponent.size == 1 and exponent.rank <= base.rank:
+        return b.mul(base, base)
+    if is_float(exponent) and not is_float(base):
+        return b.cast(b.elementwise(hlt.PowOp, b.cast(base, exponent.dtype), exponent), base.dtype)
+    return b.elementwise(hlt.PowOp, base, b.cast(exponent, base.dtype))
+
+
+@onnx_op("BitShift")
+def bit_shift(b: Builder, node: Node) -> Value:
+    direction = node.string("direction", choices=("LEFT", "RIGHT"))
+    op_class = hlt.ShiftLeftOp if direction == "LEFT" else hlt.ShiftRightOp
+    return b.elementwise(op_class, node.input(0), node.input(1))
+
+
+@onnx_op("IsInf")
+def is_inf(b: Builder, node: Node) -> Value:
+    positive, negative = node.bool("detect_positive", True), node.bool("detect_negative", True)
+    return b.op(hlt.IsInfOp, node.input(0), positive=positive, negative=negative)
+
+
+@onnx_op("Where")
+def where(b: Builder, node: Node) -> Value:
+    return b.select(node.input(0), node.input(1), node.input(2))
+
+
+@onnx_op("Clip")
+def clip(b: Builder, node: Node) -> Value:
+    """An empty bound is no bound; when they cross, the upper one wins."""
+    result = node.input(0)
+    for index, bound_by in ((1, b.maximum), (2, b.minimum)):
+        bound = node.optional(index)
+        if bound is not None:
+            result = bound_by(result, bound)
+    return result
+
+
+@onnx_op("Cast")
+def cast(b: Builder, node: Node) -> Value:
+    return b.cast(node.input(0), node.dtype("to"), saturate=node.bool("saturate", True))
+
+
+@onnx_op("CastLike")
+def cast_like(b: Builder, node: Node) -> Value:
+    return b.cast(node.input(0), node.input(1).dtype, saturate=node.bool("saturate", True))
+
+
+@onnx_op("Identity")
+def identity(b: Builder, node: Node) -> Value:
+    return node.input(0)
+
+
+@onnx_op("Dropout")
+def dropout(b: Builder, node: Node) -> tuple[Value, Value]:
+    """Inference only: the input, and a mask that keeps everything."""
+    x, ratio, training = node.input(0), node.optional(1), node.optional(2)
+    if training is not None and node.known_scalar(2, "training_mode"):
+        if ratio is None or node.known_scalar(1, "ratio") != 0:
+            raise node.unsupported("dropout in training mode is random", "export the model for inference")
+    return x, b.full(x.shape, True, np.bool_)

@@ -1,0 +1,127 @@
+"""Pooling: windows reduced by maximum, mean or p-norm, and their global forms."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from mlc.dialects import hlt
+from mlc.frontends.onnx.builder import Builder, Value
+from mlc.frontends.onnx.node import Node
+from mlc.frontends.onnx.registry import onnx_op
+from mlc.frontends.onnx.window import Window, window_of
+
+
+def _window(node: Node, x: Value) -> Window:
+    if x.rank < 3:
+        raise node.invalid(f"the input must have at least 3 dims, not {x.rank}")
+    return window_of(node, x.shape[2:], node.ints("kernel_shape"))
+
+
+def _pool(b: Builder, x: Value, kind: str, window: Window, *, count_pad: bool = False) -> Value:
+    ones, zeros = (1, 1), (0, 0)
+    return b.op(
+        hlt.ReduceWindowOp,
+        x,
+        kind=kind,
+        window=ones + window.kernel,
+        strides=ones + window.strides,
+        dilations=ones + window.dilations,
+        pads_low=zeros + window.pads_low,
+        pads_high=zeros + window.pads_high,
+        overhang=zeros + window.overhang,
+        count_include_pad=count_pad,
+    )
+
+
+@onnx_op("MaxPool")
+def max_pool(b: Builder, node: Node) -> tuple[Value, ...]:
+    x = node.input(0)
+    window = _window(node, x)
+    pooled = _pool(b, x, "max", window)
+    if not node.uses_output(1):
+        return (pooled,)
+    return pooled, _max_indices(b, x, pooled, window, column_major=node.bool("storage_order", False))
+
+
+def _max_indices(b: Builder, x: Value, pooled: Value, window: Window, *, column_major: bool) -> Value:
+    """Flat index in ``x`` of the first maximum of each window.
+
+    Every window position is a strided slice of the padded input; the positions are visited last to first, so
+    that the first maximum stays. Pads hold the index of no element and never equal a maximum of their own.
+    """
+    spatial = x.shape[2:]
+    order = "F" if column_major else "C"
+    plane = np.arange(math.prod(spatial)).reshape(spatial, order=order)
+    images = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], *(1,) * len(spatial)) * plane.size
+    low, high = (0, 0, *window.pads_low), (0, 0, *window.full_high)
+    index = b.pad(b.constant(images + plane), low, high, value=-1)
+    padded = b.pad(x, low, high, value=lowest(x.dtype))
+    result = b.full(pooled.shape, -1, np.int64)
+    for position in reversed(list(np.ndindex(*window.kernel))):
+        starts = (0, 0, *(p * d for p, d in zip(position, window.dilations)))
+        here, where = (b.slice(v, starts, pooled.shape, (1, 1, *window.strides)) for v in (padded, index))
+        hit = b.elementwise(hlt.AndOp, b.compare("eq", here, pooled), b.compare("ge", where, 0))
+        result = b.select(hit, where, result)
+    return result
+
+
+def lowest(dtype: np.dtype[np.generic]) -> float:
+    """The least value of ``dtype``: the identity of maximum."""
+    if dtype == np.bool_:
+        return 0.0
+    return float(np.iinfo(dtype).min) if np.issubdtype(dtype, np.integer) else -math.inf
+
+
+@onnx_op("AveragePool")
+def average_pool(b: Builder, node: Node) -> Value:
+    x = node.input(0)
+    return _pool(b, x, "mean", _window(node, x), count_pad=node.bool("count_include_pad", False))
+
+
+@onnx_op("LpPool")
+def lp_pool(b: Builder, node: Node) -> Value:
+    x, p = node.input(0), node.int("p", 2)
+    window = _window(node, x)
+    return _root(b, _pool(b, _powered(b, node, x, p), "sum", window), p)
+
+
+def _powered(b: Builder, node: Node, x: Value, p: int) -> Value:
+    """``|x| ** p``."""
+    if p < 1:
+        raise node.invalid(f"attribute p is {p}, must be at least 1")
+    if p == 2:
+        return b.mul(x, x)
+    magnitude = b.op(hlt.AbsOp, x)
+    return magnitude if p == 1 else b.elementwise(hlt.PowOp, magnitude, p)
+
+
+def _root(b: Builder, x: Value, p: int) -> Value:
+    if p == 1:
+        return x
+    return b.op(hlt.SqrtOp, x) if p == 2 else b.elementwise(hlt.PowOp, x, 1 / p)
+
+
+def _spatial_axes(node: Node, x: Value) -> tuple[int, ...]:
+    if x.rank < 3:
+        raise node.invalid(f"the input must have at least 3 dims, not {x.rank}")
+    return tuple(range(2, x.rank))
+
+
+@onnx_op("GlobalAveragePool")
+def global_average_pool(b: Builder, node: Node) -> Value:
+    x = node.input(0)
+    return b.reduce("mean", x, _spatial_axes(node, x), keep_dims=True)
+
+
+@onnx_op("GlobalMaxPool")
+def global_max_pool(b: Builder, node: Node) -> Value:
+    x = node.input(0)
+    return b.reduce("max", x, _spatial_axes(node, x), keep_dims=True)
+
+
+@onnx_op("GlobalLpPool")
+def global_lp_pool(b: Builder, node: Node) -> Value:
+    x, p = node.input(0), node.int("p", 2)
+    total = b.reduce("sum", _powered(b, node, x, p), _spatial_axes(node, x), keep_dims=True)
+    return _root(b, total, p)

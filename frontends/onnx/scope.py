@@ -1,0 +1,210 @@
+"""Names in scope while a graph is imported, and running its nodes one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mlc.frontends.onnx.builder import Builder, Value
+from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
+from mlc.frontends.onnx.functions import Functions, Live, live, reject_unsupported, schema_defaults
+from mlc.frontends.onnx.node import Node, canonical, label_of
+from mlc.frontends.onnx.tensors import weight_name
+from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, TypeProto, helper
+from xdsl.utils.exceptions import VerifyException
+
+from mlc.errors import ModelError, UnsupportedError
+
+if TYPE_CHECKING:
+    from mlc.frontends.onnx.load import LoadedModel
+
+MAX_DEPTH = 64
+"""How deeply function bodies and branches may nest."""
+
+
+@dataclass
+class Scope:
+    """The values of one graph or function body, on top of those of the graph around it (``parent``).
+
+    ``values`` maps a name to None where a function's optional input is left out. ``attributes`` are those of
+    the function call that nodes may refer to. Labels of nodes start with ``prefix``; in ONNX's own function
+    bodies all nodes go by ``owner``, the label of the node that the body stands for.
+    """
+
+    loaded: LoadedModel
+    functions: Functions
+    values: dict[str, Value | None]
+    initializers: Mapping[str, TensorProto] = field(default_factory=dict)
+    attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
+    parent: Scope | None = None
+    depth: int = 0
+    prefix: str = ""
+    owner: str | None = None
+
+    # Names
+
+    def find(self, name: str) -> Value | None:
+        """The value called ``name`` here or around; KeyError when nothing defined it."""
+        if name in self.values:
+            return self.values[name]
+        if name in self.initializers:
+            self.values[name] = self.tensor(self.initializers[name], f"initializer {name!r}")
+            return self.values[name]
+        if self.parent is None:
+            raise KeyError(name)
+        return self.parent.find(name)
+
+    def result(self, name: str) -> Value:
+        """The value of the graph's output ``name``."""
+        try:
+            value = self.find(name)
+        except KeyError:
+            value = None
+        if value is None:
+            raise ModelError(f"nothing computes output {name!r}", node=self.owner)
+        return value
+
+    def tensor(self, proto: TensorProto, owner: str) -> Value:
+        """The contents of ``proto``; UnsupportedError for element types that hlt lacks."""
+        if numpy_dtype(proto.data_type) is None:
+            raise UnsupportedError(f"no tensors of element type {element_name(proto.data_type)}", node=owner)
+        array = self.loaded.array(proto)
+        return Value(array.shape, array.dtype, known=array, weight=weight_name(proto))
+
+    # Nodes
+
+    def run(self, builder: Builder, body: Live) -> None:
+        """Imports the nodes of ``body`` in order and binds their outputs."""
+        for proto in body.nodes:
+            label = self.owner or self.prefix + label_of(proto)
+            node = self._node(proto, label, body.names)
+            with builder.labelled(label):
+                try:
+                    outputs = self._outputs(builder, node)
+                except (VerifyException, ValueError, IndexError, OverflowError) as error:
+                    raise ModelError(str(error), node=label) from error
+            self._bind(node, outputs)
+
+    def import_subgraph(self, builder: Builder, graph: GraphProto) -> list[Value]:
+        """Imports ``graph`` in place, seeing the names around; returns its outputs."""
+        outputs = [output.name for output in graph.output]
+        body = live(graph.node, outputs)
+        reject_unsupported(body.nodes, self.functions)
+        inner = Scope(
+            self.loaded,
+            self.functions,
+            {},
+            initializers_of(graph),
+            self.attributes,
+            parent=self,
+            depth=self._deeper(),
+            prefix=self.prefix,
+            owner=self.owner,
+        )
+        inner.run(builder, body)
+        return [inner.result(name) for name in outputs]
+
+    def _node(self, proto: NodeProto, label: str, used: frozenset[str]) -> Node:
+        domain = canonical(proto.domain)
+        return Node(
+            proto,
+            label,
+            self.functions.versions.get(domain, 1),
+            inputs=[self._operand(name, label) for name in proto.input],
+            attributes=self._attributes(proto),
+            used=tuple(name in used for name in proto.output),
+            scope=self,
+        )
+
+    def _operand(self, name: str, label: str) -> Value | None:
+        if not name:
+            return None
+        try:
+            return self.find(name)
+        except KeyError:
+            raise ModelError(f"input {name!r} is not defined before its use", node=label) from None
+
+    def _attributes(self, proto: NodeProto) -> dict[str, AttributeProto]:
+        """The node's attributes, references to the function call's ones resolved (or left out with them)."""
+        named: dict[str, AttributeProto] = {}
+        for attribute in proto.attribute:
+            if not attribute.ref_attr_name:
+                named[attribute.name] = attribute
+            elif attribute.ref_attr_name in self.attributes:
+                named[attribute.name] = self.attributes[attribute.ref_attr_name]
+        return named
+
+    def _outputs(self, builder: Builder, node: Node) -> Sequence[Value | None]:
+        function = self.functions.find(node.proto)
+        if function is not None:
+            prefix = f"{self.prefix}{node.proto.name or node.proto.op_type}/"
+            return self._inline(builder, node, function, prefix=prefix, owner=self.owner)
+        importer = self.functions.importer(node.proto)
+        if importer is not None:
+            results = importer(builder, node)
+            return [results] if isinstance(results, Value) else results
+        function = self.functions.body(_resolved(node), [_type_of(value) for value in node.inputs])
+        if function is None:
+            raise node.unsupported("the operator has no equivalent in hlt")
+        reject_unsupported(live(function.node, function.output).nodes, self.functions.within(function))
+        return self._inline(builder, node, function, prefix=self.prefix, owner=node.label)
+
+    def _inline(
+        self, builder: Builder, node: Node, function: FunctionProto, *, prefix: str, owner: str | None
+    ) -> list[Value | None]:
+        """The outputs of ``function`` called by ``node``; those that nothing uses are None."""
+        if len(node.inputs) > len(function.input):
+            raise node.invalid(f"{len(node.inputs)} inputs for a function of {len(function.input)}")
+        given = [*node.inputs, *[None] * (len(function.input) - len(node.inputs))]
+        defaults = schema_defaults(self.functions.schema(node.proto))
+        defaults.update((attribute.name, attribute) for attribute in function.attribute_proto)
+        inner = Scope(
+            self.loaded,
+            self.functions.within(function),
+            dict(zip(function.input, given)),
+            attributes={**defaults, **node.attributes},
+            depth=self._deeper(),
+            prefix=prefix,
+            owner=owner,
+        )
+        wanted = [name if used else None for name, used in zip(function.output, node.used)]
+        inner.run(builder, live(function.node, [name for name in wanted if name is not None]))
+        return [None if name is None else inner.result(name) for name in wanted]
+
+    def _deeper(self) -> int:
+        if self.depth >= MAX_DEPTH:
+            raise ModelError(f"functions and branches nest more than {MAX_DEPTH} deep", node=self.owner)
+        return self.depth + 1
+
+    def _bind(self, node: Node, outputs: Sequence[Value | None]) -> None:
+        for index, (name, used) in enumerate(zip(node.proto.output, node.used)):
+            value = outputs[index] if index < len(outputs) else None
+            if name in self.values or name in self.initializers:
+                raise node.invalid(f"value {name!r} is defined twice")
+            if used and value is None:
+                raise node.unsupported(f"output {index} ({name!r}) has no equivalent in hlt")
+            if used:
+                self.values[name] = value
+
+
+def initializers_of(graph: GraphProto) -> dict[str, TensorProto]:
+    """The graph's constants by name."""
+    return {tensor.name: tensor for tensor in graph.initializer}
+
+
+def _resolved(node: Node) -> NodeProto:
+    """The node with its attributes as they apply."""
+    proto = NodeProto()
+    proto.CopyFrom(node.proto)
+    del proto.attribute[:]
+    for name, attribute in node.attributes.items():
+        proto.attribute.add().CopyFrom(attribute)
+        proto.attribute[-1].name = name
+    return proto
+
+
+def _type_of(value: Value | None) -> TypeProto:
+    if value is None:
+        return TypeProto()
+    return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
