@@ -43,7 +43,7 @@ def coordinates(op: hlt.ResizeOp, dim: int, extent: int) -> Array:
         case "half_pixel":
             return half_pixel
         case "half_pixel_symmetric":
-            return extent / 2 * (1 - size / width) + half_pixel
+            return extent / 2 * (1 - size / width) + (index + 0.5) / scale - 0.5
         case "pytorch_half_pixel":
             return half_pixel if size > 1 else np.zeros(size)
         case "align_corners":
