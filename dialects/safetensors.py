@@ -111,9 +111,7 @@ def _read(data: Buffer) -> WeightStore:
     return weights
 
 
-def _add_noted(
-    weights: WeightStore, name: str, note: dict[str, Any], data: Buffer, offset: int, length: int
-) -> None:
+def _add_noted(weights: WeightStore, name: str, note: dict[str, Any], data: Buffer, offset: int, length: int) -> None:
     """Add a weight of which the metadata gives dtype, shape, splat and digest; compare the digest."""
     dtype = DTYPES.get(str(note.get("dtype")))
     if dtype is None:

@@ -98,9 +98,7 @@ class WeightStore:
         kind, dims = weight_dtype(dtype), _checked(name, shape)
         expected = kind.itemsize * math.prod(dims)
         if length != expected:
-            raise ModelError(
-                f"weight {name!r}: {length} bytes stored, {expected} needed for {kind}{list(dims)}"
-            )
+            raise ModelError(f"weight {name!r}: {length} bytes stored, {expected} needed for {kind}{list(dims)}")
         if offset < 0 or offset + length > len(buffer):
             raise ModelError(f"weight {name!r}: bytes {offset}..{offset + length} lie outside the file")
         if not length:
@@ -119,9 +117,7 @@ class WeightStore:
         view = np.broadcast_to(scalar, dims)
         self._add(name, _Entry(kind, dims, lambda: view, splat=view.size > 0))
 
-    def add_lazy(
-        self, name: str, dtype: DTypeLike, shape: Iterable[int], compute: Callable[[], Array]
-    ) -> None:
+    def add_lazy(self, name: str, dtype: DTypeLike, shape: Iterable[int], compute: Callable[[], Array]) -> None:
         """Hold a tensor that ``compute`` makes when it is read.
 
         ``compute`` must give the same values each time, of the declared dtype and shape (``InternalError``

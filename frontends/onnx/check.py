@@ -257,7 +257,8 @@ def _cycle(nodes: Sequence[NodeProto], needs: Sequence[set[int]], done: set[int]
     while index not in path:
         path.append(index)
         index = min(need for need in needs[index] if need not in done)
-    loop = path[path.index(index) :][::-1]
+    first, *rest = path[path.index(index) :]
+    loop = [first, *reversed(rest)]
     labels = [node_label(nodes[member]) for member in loop[:_NAMED_IN_A_CYCLE]]
     more = [f"... {len(loop) - len(labels)} more"] if len(loop) > len(labels) else []
     return " -> ".join((*labels, *more, labels[0]))

@@ -28,8 +28,8 @@ class Limits:
     """Nodes in all graphs and functions together."""
     expanded_nodes: int = 1_000_000
     """Nodes after every call of a model-local function is expanded."""
-    nesting: int = 32
-    """Depth of graphs inside nodes inside graphs."""
+    nesting: int = 24
+    """Depth of graphs inside nodes inside graphs; protobuf's own limit of 100 messages allows 32."""
     rank: int = 32
     """Dimensions of one tensor."""
     elements: int = 1 << 36
