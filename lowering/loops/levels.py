@@ -58,9 +58,7 @@ def spans(dims: tuple[Dim, ...], plan: Plan) -> list[Span]:
             covered.add(level.dim)
     for name, left in extent.items():
         if name not in covered and left > unit.get(name, 1):
-            raise VerifyException(
-                f"[schedule_cover] the levels of dim {name!r} leave {left} elements to no level"
-            )
+            raise VerifyException(f"[schedule_cover] the levels of dim {name!r} leave {left} elements to no level")
     return found
 
 

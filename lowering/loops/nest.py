@@ -84,9 +84,7 @@ class Nest:
         """Append the nest to ``block``."""
         self._build(block, 0, place, None)
 
-    def _build(
-        self, block: Block, depth: int, place: Place, accs: list[SSAValue] | None
-    ) -> list[SSAValue] | None:
+    def _build(self, block: Block, depth: int, place: Place, accs: list[SSAValue] | None) -> list[SSAValue] | None:
         left = self.levels[depth:]
         loops = [s for s in left if s.level.kind == "/"]
         if self.op.has_reduction and accs is None and all(self.kinds[s.level.dim] == "r" for s in loops):
@@ -105,9 +103,7 @@ class Nest:
             raise VerifyException("[schedule_order] register levels stand inside all loops")
         return self._loops(block, depth, place, accs)
 
-    def _loops(
-        self, block: Block, depth: int, place: Place, accs: list[SSAValue] | None
-    ) -> list[SSAValue] | None:
+    def _loops(self, block: Block, depth: int, place: Place, accs: list[SSAValue] | None) -> list[SSAValue] | None:
         span = self.levels[depth]
         for run in runs(place.extents[span.level.dim], span.level):
             if run.count == 1:

@@ -63,9 +63,7 @@ def _quotient_reach(atom: Quotient, factor: int, levels: Sequence[Span], into: d
                 _add(into, span.key, factor * (step // divisor))
             continue
         if step < 0:
-            raise VerifyException(
-                f"[split_linear] {atom.expr} {atom.kind} {divisor} runs backwards over {span.key}"
-            )
+            raise VerifyException(f"[split_linear] {atom.expr} {atom.kind} {divisor} runs backwards over {span.key}")
         spare += step * (span.count - 1)
         if atom.kind == "%":
             _add(into, span.key, factor * step)
@@ -112,9 +110,7 @@ def split_compute(op: ComputeOp) -> None:
     for i, expr in enumerate(addresses):
         bad = balanced & quotient_dims(expr)
         if bad and i not in packed:
-            raise VerifyException(
-                f"[split_balanced] dim {min(bad)!r} is blocked in operand {i}: its steps can't vary"
-            )
+            raise VerifyException(f"[split_balanced] dim {min(bad)!r} is blocked in operand {i}: its steps can't vary")
     private = {s.key for s in levels[: len(shared)]}
     reaches: list[ReachAttr] = []
     for value, expr, mapping in zip(op.operands, addresses, op.maps):
