@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
@@ -65,7 +65,7 @@ class Value:
     entry of the weight store that holds a model's initializer.
     """
 
-    __slots__ = ("_ssa", "_uniform", "dtype", "known", "shape", "weight")
+    __slots__ = ("_uniform", "dtype", "known", "shape", "ssa", "weight")
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class Value:
         self.dtype: np.dtype[Any] = np.dtype(dtype)
         self.known = known
         self.weight = weight
-        self._ssa = ssa
+        self.ssa = ssa
         self._uniform: bool | None = None
 
     @property
@@ -150,7 +150,7 @@ class Builder:
         self._label: StringAttr | None = None
 
     @contextmanager
-    def labelled(self, label: str) -> Iterator[None]:
+    def labelled(self, label: str) -> Generator[None]:
         """Operations made inside carry ``hlt.node = label``."""
         previous, self._label = self._label, StringAttr(label)
         try:
@@ -177,11 +177,11 @@ class Builder:
 
     def ssa(self, value: Value) -> SSAValue:
         """The IR's value for ``value``; known contents become a constant operation on first use."""
-        if value._ssa is None:
+        if value.ssa is None:
             op = self._constant(value)
             self._insert(op)
-            value._ssa = op.results[0]
-        return value._ssa
+            value.ssa = op.results[0]
+        return value.ssa
 
     def _insert(self, op: Operation) -> None:
         if self._label is not None:
@@ -198,7 +198,7 @@ class Builder:
         signatures = [signature_of(result) for result in op.results]
         if not _folds_exactly(op) or any(math.prod(shape) > FOLD_LIMIT for shape, _ in signatures):
             return None
-        arrays = evaluate(op, [v.known for v in present])
+        arrays = evaluate(op, [v.known for v in present if v.known is not None])
         return tuple(
             Value(shape, dtype, known=np.asarray(array, dtype).reshape(shape))
             for array, (shape, dtype) in zip(arrays, signatures, strict=True)

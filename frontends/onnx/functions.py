@@ -9,7 +9,8 @@ from typing import TypeAlias
 import onnx
 from mlc.frontends.onnx.node import canonical, label_of
 from mlc.frontends.onnx.registry import Importer, importers
-from onnx import AttributeProto, FunctionProto, ModelProto, NodeProto, TypeProto, defs
+from mlc.frontends.onnx.schema import Schema, find_schema
+from onnx import FunctionProto, ModelProto, NodeProto, TypeProto
 
 from mlc.errors import UnsupportedError
 
@@ -39,16 +40,13 @@ class Functions:
     def importer(self, node: NodeProto) -> Importer | None:
         return importers().get((canonical(node.domain), node.op_type))
 
-    def schema(self, node: NodeProto) -> defs.OpSchema | None:
+    def schema(self, node: NodeProto) -> Schema | None:
         """ONNX's own definition of the operator at the version in use."""
         domain = canonical(node.domain)
         version = self.versions.get(domain)
         if version is None:
             return None
-        try:
-            return defs.get_schema(node.op_type, version, domain)
-        except defs.SchemaError:
-            return None
+        return find_schema(node.op_type, version, domain)
 
     def supports(self, node: NodeProto) -> bool:
         """Whether ``node`` can be imported, as far as its operator tells."""
@@ -78,24 +76,16 @@ class Functions:
         built = schema.get_context_dependent_function_with_opset_version(version, *arguments)
         return FunctionProto.FromString(built) if built else None
 
-    def _static_body(self, schema: defs.OpSchema) -> FunctionProto:
+    def _static_body(self, schema: Schema) -> FunctionProto:
         version = self._newest(schema, schema.function_opset_versions)
         built = schema.get_function_with_opset_version(version)
         return FunctionProto.FromString(built) if built else schema.function_body
 
-    def _newest(self, schema: defs.OpSchema, versions: Iterable[int]) -> int:
+    def _newest(self, schema: Schema, versions: Iterable[int]) -> int:
         """The newest of a body's ``versions`` that is not newer than the opset in use, else the oldest."""
         known = sorted(versions)
         usable = [v for v in known if v <= self.versions[canonical(schema.domain)]]
         return usable[-1] if usable else known[0]
-
-
-def schema_defaults(schema: defs.OpSchema | None) -> dict[str, AttributeProto]:
-    """The attributes that have a default value."""
-    if schema is None:
-        return {}
-    defaults = {name: attribute.default_value for name, attribute in schema.attributes.items()}
-    return {name: value for name, value in defaults.items() if value.type != AttributeProto.UNDEFINED}
 
 
 def _versions(imports: Iterable[onnx.OperatorSetIdProto]) -> dict[str, int]:

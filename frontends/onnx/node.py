@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -186,7 +186,7 @@ class Node:
     def graph(self, name: str) -> GraphProto:
         return self._attribute(name, AttributeProto.GRAPH, REQUIRED, lambda a: a.g)
 
-    def _attribute(self, name: str, kind: Any, default: Any, read: Any) -> Any:
+    def _attribute(self, name: str, kind: Any, default: Any, read: Callable[[AttributeProto], Any]) -> Any:
         attribute = self.attributes.get(name)
         if attribute is None:
             if default is REQUIRED:

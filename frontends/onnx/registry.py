@@ -7,7 +7,7 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from mlc.frontends.onnx import ops
 from mlc.frontends.onnx.builder import Builder, Value
@@ -15,19 +15,21 @@ from mlc.frontends.onnx.node import Node
 
 Importer: TypeAlias = Callable[[Builder, Node], "Value | Sequence[Value | None]"]
 
+ImporterT = TypeVar("ImporterT", bound=Importer)
+
 MICROSOFT = "com.microsoft"
 
 _TABLE: dict[tuple[str, str], Importer] = {}
 
 
-def onnx_op(*names: str, domain: str = "") -> Callable[[Importer], Importer]:
+def onnx_op(*names: str, domain: str = "") -> Callable[[ImporterT], ImporterT]:
     """Registers a function as the importer of the operators ``names``.
 
     The function returns the node's outputs: one value, or a sequence in which None stands for an output
     that it can't produce.
     """
 
-    def register(importer: Importer) -> Importer:
+    def register(importer: ImporterT) -> ImporterT:
         for name in names:
             if (domain, name) in _TABLE:
                 raise ValueError(f"{domain}::{name} has two importers")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from mlc.frontends.onnx.builder import Builder, Value
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
-from mlc.frontends.onnx.functions import Functions, Live, live, reject_unsupported, schema_defaults
+from mlc.frontends.onnx.functions import Functions, Live, live, reject_unsupported
 from mlc.frontends.onnx.node import Node, canonical, label_of
+from mlc.frontends.onnx.schema import default_attributes
 from mlc.frontends.onnx.tensors import weight_name
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, TypeProto, helper
 from xdsl.utils.exceptions import VerifyException
@@ -35,8 +36,8 @@ class Scope:
     loaded: LoadedModel
     functions: Functions
     values: dict[str, Value | None]
-    initializers: Mapping[str, TensorProto] = field(default_factory=dict)
-    attributes: Mapping[str, AttributeProto] = field(default_factory=dict)
+    initializers: Mapping[str, TensorProto] = field(default_factory=dict[str, TensorProto])
+    attributes: Mapping[str, AttributeProto] = field(default_factory=dict[str, AttributeProto])
     parent: Scope | None = None
     depth: int = 0
     prefix: str = ""
@@ -157,7 +158,7 @@ class Scope:
         if len(node.inputs) > len(function.input):
             raise node.invalid(f"{len(node.inputs)} inputs for a function of {len(function.input)}")
         given = [*node.inputs, *[None] * (len(function.input) - len(node.inputs))]
-        defaults = schema_defaults(self.functions.schema(node.proto))
+        defaults = default_attributes(self.functions.schema(node.proto))
         defaults.update((attribute.name, attribute) for attribute in function.attribute_proto)
         inner = Scope(
             self.loaded,

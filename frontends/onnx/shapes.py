@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from operator import index
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
@@ -86,10 +87,10 @@ def _unify(info: TensorInfo, shape: tuple[int, ...], bound: dict[str, int]) -> N
             raise UsageError(f"input {info.name!r}: extent {extent} of axis {axis} contradicts: {what}")
 
 
-def _extent(name: str, extent: int) -> int:
-    if isinstance(extent, bool) or not isinstance(extent, int | np.integer) or extent < 0:
+def _extent(name: str, extent: object) -> int:
+    if isinstance(extent, bool) or not isinstance(extent, SupportsIndex) or index(extent) < 0:
         raise UsageError(f"{name!r}: extent {extent!r} is not a whole number of at least 0")
-    return int(extent)
+    return index(extent)
 
 
 def _all_bound(inputs: Sequence[TensorInfo], shapes: Mapping[str, Sequence[int]], bound: Mapping[str, int]) -> None:

@@ -26,6 +26,8 @@ from onnx.backend.test.loader import load_model_tests
 
 from mlc.errors import MlcError, UnsupportedError
 
+Array = np.ndarray[Any, Any]
+
 EXPECTED_FAILURES = Path(__file__).with_name("onnx_import_expected_failures.txt")
 PARTS = 4
 """The cases are run in this many tests, so that several workers can share them."""
@@ -74,12 +76,16 @@ def check_case(case: TestCase) -> None:
         names = [value.name for value in case.model.graph.input]
         present = [as_array(value) for value in inputs]
         model = imported(load_model(case.model), dict(zip(names, present, strict=True)))
-        results = run_function(model.module, present, weights=lambda weight, _: model.weights.array(weight.key.data))
+        results = run(model, present)
         for result, wanted in zip(results, expected, strict=True):
             compare(np.asarray(result), as_array(wanted), case.rtol, case.atol)
 
 
-def as_array(value: Any) -> np.ndarray[Any, Any]:
+def run(model: ImportedModel, inputs: Sequence[Array]) -> Sequence[Array]:
+    return run_function(model.module, inputs, weights=lambda weight, _: model.weights.array(weight.key.data))
+
+
+def as_array(value: Any) -> Array:
     """The suite gives arrays, or protos for types that NumPy lacks; sequences and optionals are no tensors."""
     if isinstance(value, TensorProto):
         return numpy_helper.to_array(value)
@@ -88,7 +94,7 @@ def as_array(value: Any) -> np.ndarray[Any, Any]:
     return np.asarray(value)
 
 
-def compare(result: np.ndarray[Any, Any], wanted: np.ndarray[Any, Any], rtol: float, atol: float) -> None:
+def compare(result: Array, wanted: Array, rtol: float, atol: float) -> None:
     """Narrow floats get a few units in the last place: the suite rounds after each step, the interpreter once."""
     assert result.dtype == wanted.dtype
     assert result.shape == wanted.shape
@@ -110,7 +116,7 @@ def failure(case: TestCase) -> str | None:
     return None
 
 
-def run(names: Sequence[str]) -> tuple[list[str], int]:
+def run_cases(names: Sequence[str]) -> tuple[list[str], int]:
     """Surprises among the cases, and how many cases passed."""
     surprises, passed = [], 0
     for name in names:
@@ -125,7 +131,7 @@ def run(names: Sequence[str]) -> tuple[list[str], int]:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_node_cases(part: int) -> None:
-    surprises, passed = run(sorted(cases())[part::PARTS])
+    surprises, passed = run_cases(sorted(cases())[part::PARTS])
     assert not surprises, "\n".join(surprises)
     assert passed >= LEAST_PASSING // PARTS
 

@@ -38,7 +38,7 @@ def constant_of_shape(b: Builder, node: Node) -> Value:
     value: Value = node.tensor("value", b.full((1,), 0, np.float32))
     if value.size != 1:
         raise node.invalid(f"attribute value must hold one element, not {value.size}")
-    return b.full(shape, node.contents(value, "the value").reshape(())[()], value.dtype)
+    return b.full(shape, node.contents(value, "the value").flat[0], value.dtype)
 
 
 @onnx_op("Range")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from mlc.dialects import hlt
@@ -66,7 +67,7 @@ def _max_indices(b: Builder, x: Value, pooled: Value, window: Window, *, column_
     return result
 
 
-def lowest(dtype: np.dtype[np.generic]) -> float:
+def lowest(dtype: np.dtype[Any]) -> float:
     """The least value of ``dtype``: the identity of maximum."""
     if dtype == np.bool_:
         return 0.0

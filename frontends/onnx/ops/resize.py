@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 from mlc.dialects import hlt
 from mlc.frontends.onnx.builder import Builder, Value
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
+
+Number = TypeVar("Number", int, float)
 
 COORDINATES = (
     "half_pixel",
@@ -72,7 +75,7 @@ def _target(node: Node, x: Value, axes: Sequence[int]) -> tuple[list[int], list[
     return shape, scales
 
 
-def _paired(node: Node, axes: Sequence[int], values: Sequence[float], what: str) -> list[tuple[int, float]]:
+def _paired(node: Node, axes: Sequence[int], values: Sequence[Number], what: str) -> list[tuple[int, Number]]:
     if len(values) != len(axes):
         raise node.invalid(f"{len(values)} {what} for {len(axes)} axes")
     return list(zip(axes, values))
