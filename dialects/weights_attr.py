@@ -37,9 +37,7 @@ class WeightAttr(ParametrizedAttribute):
     def verify(self) -> None:
         """Raises ``VerifyException`` unless the digest is 64 lower-case hexadecimal digits."""
         if len(self.digest.data) != 64 or not _HEX_DIGITS.issuperset(self.digest.data):
-            raise VerifyException(
-                f"[weight_digest] {self.digest.data!r} is no SHA-256 in lower-case hexadecimal"
-            )
+            raise VerifyException(f"[weight_digest] {self.digest.data!r} is no SHA-256 in lower-case hexadecimal")
 
     @classmethod
     def parse_parameters(cls, parser: AttrParser) -> tuple[StringAttr, StringAttr]:

@@ -33,7 +33,8 @@ class ConstantOp(HltOp):
     ```
     %0 = hlt.constant dense<[1, 2]> : tensor<2xi64>
     %1 = hlt.constant dense<0.0> : tensor<1x64x56x56xf32>
-    %2 = hlt.constant #mlc.weight<"fc.weight", "9f86d0..."> : tensor<1000x2048xf32>
+    %2 = hlt.constant #mlc.weight<"fc", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855">
+        : tensor<1000x2048xf32>
     ```
     """
 

@@ -62,12 +62,18 @@ class LayoutAttr(ParametrizedAttribute):
     dims_text: StringAttr
     halo_text: StringAttr
 
+    def __init__(self, dims: str | StringAttr, halo: str | StringAttr = "") -> None:
+        """Both as the texts between the quotation marks."""
+        super().__init__(
+            StringAttr(dims) if isinstance(dims, str) else dims, StringAttr(halo) if isinstance(halo, str) else halo
+        )
+
     @staticmethod
     def of(dims: Sequence[PhysicalDim], halo: Mapping[int, tuple[int, int]] | None = None) -> LayoutAttr:
         """The layout with these dims in memory and a ``(low, high)`` halo per logical dim."""
         halos = sorted((halo or {}).items())
         text = " ".join(f"d{dim}:{low}:{high}" for dim, (low, high) in halos if low or high)
-        return LayoutAttr(StringAttr(" ".join(map(str, dims))), StringAttr(text))
+        return LayoutAttr(" ".join(map(str, dims)), text)
 
     @staticmethod
     def identity(rank: int) -> LayoutAttr:

@@ -22,8 +22,9 @@ class ResizeOp(HltOp):
     Integers are interpolated as floats and truncated.
 
     ```
-    %1 = hlt.resize %0 <shape = [1, 3, 8, 8], mode = "linear", coordinates = "half_pixel", ...>
-        : (tensor<1x3x4x4xf32>) -> tensor<1x3x8x8xf32>
+    %1 = hlt.resize %0 <shape = [8, 8], mode = "linear", coordinates = "half_pixel",
+        nearest_mode = "round_prefer_floor", cubic_coeff = -0.75, scales = [2.0, 2.0], exclude_outside = false,
+        extrapolation_value = 0.0, roi = [], antialias = false> : (tensor<4x4xf32>) -> tensor<8x8xf32>
     ```
     """
 

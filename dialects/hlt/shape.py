@@ -13,10 +13,10 @@ from xdsl.ir import Attribute
 from xdsl.irdl import operand_def, result_def, var_operand_def
 
 
-def check_axis(axis: int, rank: int, label: str = "axis_range") -> None:
+def check_axis(axis: int, rank: int) -> None:
     """[axis_range] ``0 <= axis < rank``."""
     if not 0 <= axis < rank:
-        raise fail(label, f"axis {axis} is not in 0 to {rank - 1}")
+        raise fail("axis_range", f"axis {axis} is not in 0 to {rank - 1}")
 
 
 def check_axes(axes: Sequence[int], rank: int) -> None:

@@ -356,7 +356,9 @@ def test_max_pool(seed: int, window: dict[str, list[int]], ceil_mode: bool) -> N
 def test_average_pool(seed: int, window: dict[str, list[int]], include: bool, ceil_mode: bool) -> None:
     window = _clipped(window)
     x = normal(seed, 2, 3, *window["extents"])
-    op = hlt.ReduceWindowOp(*values_of([x]), kind="mean", count_include_pad=include, **_pooling(window, ceil_mode))
+    pooling = _pooling(window, ceil_mode)
+    assume(max(pooling["overhang"]) < 2)  # onnx.reference puts half of it in front
+    op = hlt.ReduceWindowOp(*values_of([x]), kind="mean", count_include_pad=include, **pooling)
     attributes = conv_attributes(window, 1)
     del attributes["group"]
     expected = onnx_run(

@@ -1,0 +1,248 @@
+"""Every labelled constraint of ``hlt`` refuses what breaks it, from the constructor and from ``verify``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mlc.dialects.hlt as hlt_package
+import numpy as np
+import pytest
+from mlc.dialects import hlt
+from mlc.dialects.hlt.layout import PhysicalDim
+from mlc.dialects.weights_attr import WeightAttr
+from xdsl.dialects.builtin import IntegerType, TensorType, UnitAttr, f32, i64
+from xdsl.dialects.test import TestOp as OpaqueOp
+from xdsl.ir import Attribute, Block, SSAValue
+from xdsl.utils.exceptions import VerifyException
+
+Make = Callable[[], object]
+
+
+def value(*shape: int, dtype: Any = np.float32) -> SSAValue:
+    return typed(hlt.tensor_type(shape, hlt.element_type(np.dtype(dtype))))
+
+
+def typed(type_: Attribute) -> SSAValue:
+    return OpaqueOp(result_types=[type_]).results[0]
+
+
+def ints(*shape: int) -> SSAValue:
+    return value(*shape, dtype=np.int64)
+
+
+def bools(*shape: int) -> SSAValue:
+    return value(*shape, dtype=np.bool_)
+
+
+def lstm(**changed: Any) -> hlt.LstmOp:
+    """A sound LSTM of T = 5, B = 2, I = 3, H = 4 but for what is changed."""
+    operands = {"x": value(5, 2, 3), "w": value(1, 16, 3), "r": value(1, 16, 4)}
+    return hlt.LstmOp(**(operands | changed))
+
+
+def attention(**changed: Any) -> hlt.AttentionOp:
+    operands = {"q": value(1, 2, 3, 4), "k": value(1, 2, 5, 4), "v": value(1, 2, 5, 6)}
+    return hlt.AttentionOp(**(operands | changed), scale=1.0)
+
+
+def resize(**changed: Any) -> hlt.ResizeOp:
+    return hlt.ResizeOp(**({"x": value(1, 2), "shape": (1, 4)} | changed))
+
+
+def fusion(*inputs: SSAValue, body: Callable[[Block], object]) -> hlt.FusionOp:
+    """A fusion of one argument; ``body`` fills the block and ends it."""
+    block = Block(arg_types=[hlt.tensor_type((2,), f32)])
+    body(block)
+    return hlt.FusionOp(inputs, block)
+
+
+def yielding_nothing_more(block: Block) -> None:
+    block.add_op(hlt.YieldOp(*block.args))
+
+
+def yielding_a_foreigner(block: Block) -> None:
+    block.add_ops([other := OpaqueOp(result_types=[hlt.tensor_type((2,), f32)]), hlt.YieldOp(other)])
+
+
+def yielding_another_type() -> None:
+    op = fusion(value(2), body=yielding_nothing_more)
+    op.body.block.erase_op(op.terminator)
+    op.body.block.add_op(hlt.YieldOp())
+    op.verify()
+
+
+def conv(**changed: Any) -> hlt.ConvOp:
+    return hlt.ConvOp(**({"x": value(1, 4, 8), "w": value(6, 2, 3), "groups": 2} | changed))
+
+
+def conv_transpose(**changed: Any) -> hlt.ConvTransposeOp:
+    return hlt.ConvTransposeOp(**({"x": value(1, 4, 8), "w": value(4, 3, 3), "groups": 2} | changed))
+
+
+BROKEN: list[tuple[str, Make]] = [
+    ("tensor_type", lambda: hlt.AbsOp(typed(f32))),
+    ("static_shape", lambda: hlt.AbsOp(typed(TensorType(f32, [-1, 2])))),
+    ("element_type", lambda: hlt.AbsOp(typed(TensorType(IntegerType(4), [2])))),
+    ("element_type", lambda: hlt.CastOp(value(2), IntegerType(4))),
+    ("element_type", lambda: hlt.IotaOp(shape=(2,), axis=0, dtype=IntegerType(4))),
+    ("element_type", lambda: hlt.ConstantOp(np.zeros(2, np.complex64))),
+    ("constant_size", lambda: hlt.ConstantOp(np.arange(17))),
+    ("constant_value", lambda: hlt.ConstantOp(UnitAttr())),
+    ("constant_type", lambda: hlt.ConstantOp(np.arange(2), hlt.tensor_type((3,), i64))),
+    ("constant_type", lambda: hlt.ConstantOp(WeightAttr("w", "0" * 64))),
+    ("weight_digest", lambda: WeightAttr("w", "0" * 63)),
+    ("weight_digest", lambda: WeightAttr("w", "G" * 64)),
+    ("same_shape", lambda: hlt.AddOp(value(2), value(3))),
+    ("same_shape", lambda: hlt.AddOp(value(1), value())),
+    ("same_shape", lambda: hlt.SelectOp(bools(2), value(2), value(3))),
+    ("same_shape", lambda: hlt.SelectOp(bools(3), value(2), value(2))),
+    ("same_element_type", lambda: hlt.AddOp(value(2), ints(2))),
+    ("same_element_type", lambda: hlt.SelectOp(bools(2), value(2), ints(2))),
+    ("same_element_type", lambda: hlt.ConcatOp([value(2), ints(2)], axis=0)),
+    ("same_element_type", lambda: hlt.LayerNormOp(value(2), ints(2), axis=0)),
+    ("numeric_element_type", lambda: hlt.AddOp(bools(2), bools(2))),
+    ("numeric_element_type", lambda: hlt.NegOp(bools(2))),
+    ("numeric_element_type", lambda: hlt.DotGeneralOp(bools(2), bools(2), lhs_contract=[0], rhs_contract=[0])),
+    ("numeric_element_type", lambda: hlt.ScanOp(bools(2), kind="sum", axis=0)),
+    ("numeric_element_type", lambda: resize(x=bools(1, 2))),
+    ("numeric_element_type", lambda: hlt.ScatterNdOp(bools(2), ints(1, 1), bools(1), reduction="add")),
+    ("numeric_element_type", lambda: hlt.IotaOp(shape=(2,), axis=0, dtype=IntegerType(1))),
+    ("bits_element_type", lambda: hlt.AndOp(value(2), value(2))),
+    ("bits_element_type", lambda: hlt.NotOp(value(2))),
+    ("integer_element_type", lambda: hlt.ShiftLeftOp(bools(2), bools(2))),
+    ("float_element_type", lambda: hlt.ExpOp(ints(2))),
+    ("float_element_type", lambda: hlt.IsNanOp(ints(2))),
+    ("float_element_type", lambda: hlt.SoftmaxOp(ints(2), axis=0)),
+    ("float_element_type", lambda: lstm(x=ints(5, 2, 3))),
+    ("mode", lambda: hlt.RemOp(ints(2), ints(2), mode="round")),
+    ("mode", lambda: hlt.PadOp(value(2), low=[1], high=[1], mode="mirror")),
+    ("mode", lambda: resize(mode="area")),
+    ("predicate", lambda: hlt.CompareOp(value(2), value(2), predicate="is")),
+    ("approximate", lambda: hlt.GeluOp(value(2), approximate="erf")),
+    ("reduction", lambda: hlt.ScatterNdOp(value(2), ints(1, 1), value(1), reduction="sub")),
+    ("kind", lambda: hlt.ReduceOp(value(2), kind="median", axes=[0])),
+    ("coordinates", lambda: resize(coordinates="corner")),
+    ("nearest_mode", lambda: resize(nearest_mode="round")),
+    ("direction", lambda: lstm(direction="backward")),
+    ("activations", lambda: lstm(activations=["Sigmoid", "Tanh", "Swish"])),
+    ("int_range", lambda: hlt.ReshapeOp(value(2), shape=(2**63,))),
+    ("select_condition", lambda: hlt.SelectOp(value(2), value(2), value(2))),
+    ("axis_range", lambda: hlt.ReverseOp(value(2), axes=[1])),
+    ("axis_range", lambda: hlt.ConcatOp([value(2)], axis=-1)),
+    ("axis_range", lambda: hlt.GatherOp(value(), ints(1), axis=0)),
+    ("axes_unique", lambda: hlt.ReduceOp(value(2, 2), kind="sum", axes=[0, 0])),
+    ("broadcast_dims", lambda: hlt.BroadcastOp(value(2, 3), shape=(2, 3), dims=(1, 0))),
+    ("broadcast_dims", lambda: hlt.BroadcastOp(value(2, 3), shape=(2, 3), dims=(0,))),
+    ("broadcast_dims", lambda: hlt.BroadcastOp(value(2), shape=(2,), dims=(1,))),
+    ("broadcast_extent", lambda: hlt.BroadcastOp(value(2), shape=(3,), dims=(0,))),
+    ("reshape_count", lambda: hlt.ReshapeOp(value(2, 3), shape=(5,))),
+    ("permutation", lambda: hlt.TransposeOp(value(2, 3), permutation=(0, 0))),
+    ("attribute_length", lambda: hlt.SliceOp(value(2), starts=[0, 0], sizes=[1, 1])),
+    ("attribute_length", lambda: hlt.ReduceWindowOp(value(2, 2), kind="max", window=[2])),
+    ("attribute_length", lambda: conv(strides=(1, 1))),
+    ("attribute_minimum", lambda: hlt.SliceOp(value(2), starts=[0], sizes=[1], strides=[0])),
+    ("attribute_minimum", lambda: hlt.ReshapeOp(value(2), shape=(-1, -2))),
+    ("attribute_minimum", lambda: conv(dilations=(0,))),
+    ("slice_bounds", lambda: hlt.SliceOp(value(4), starts=[1], sizes=[3], strides=[2])),
+    ("pad_source", lambda: hlt.PadOp(value(1), low=[1], high=[0], mode="reflect")),
+    ("pad_source", lambda: hlt.PadOp(value(0), low=[1], high=[0], mode="edge")),
+    ("concat_operands", lambda: hlt.ConcatOp([], axis=0)),
+    ("concat_shape", lambda: hlt.ConcatOp([value(2, 2), value(2, 3)], axis=0)),
+    ("concat_shape", lambda: hlt.ConcatOp([value(2), value(2, 2)], axis=0)),
+    ("index_type", lambda: hlt.GatherOp(value(2), value(1), axis=0)),
+    ("index_shape", lambda: hlt.GatherElementsOp(value(2, 2), ints(2), axis=0)),
+    ("index_shape", lambda: hlt.GatherElementsOp(value(2, 2), ints(2, 3), axis=0)),
+    ("index_depth", lambda: hlt.GatherNdOp(value(2, 2), ints(1, 3))),
+    ("index_depth", lambda: hlt.ScatterNdOp(value(2), ints(), value(2))),
+    ("batch_dims", lambda: hlt.GatherNdOp(value(2, 2), ints(3, 1), batch_dims=1)),
+    ("batch_dims", lambda: hlt.GatherNdOp(value(2), ints(2), batch_dims=1)),
+    ("updates_shape", lambda: hlt.ScatterElementsOp(value(3), ints(2), value(3), axis=0)),
+    ("updates_shape", lambda: hlt.ScatterNdOp(value(3, 2), ints(1, 1), value(1, 3))),
+    ("dot_pairs", lambda: hlt.DotGeneralOp(value(2, 3), value(2, 4), lhs_contract=[1], rhs_contract=[0])),
+    ("dot_pairs", lambda: hlt.DotGeneralOp(value(2, 3), value(3), lhs_contract=[1], rhs_contract=[])),
+    ("conv_rank", lambda: hlt.ConvOp(value(1, 4), value(2, 4))),
+    ("conv_rank", lambda: conv(w=value(6, 2, 3, 3))),
+    ("conv_channels", lambda: conv(groups=1)),
+    ("conv_channels", lambda: conv_transpose(w=value(3, 3, 3))),
+    ("conv_groups", lambda: conv(w=value(5, 2, 3))),
+    ("conv_groups", lambda: conv(groups=0)),
+    ("conv_groups", lambda: conv_transpose(groups=3)),
+    ("kernel_extent", lambda: conv(w=value(6, 2, 0))),
+    ("output_extent", lambda: conv_transpose(pads_low=(11,))),
+    ("reduce_element_type", lambda: hlt.ReduceOp(bools(2), kind="sum", axes=[0])),
+    ("reduce_element_type", lambda: hlt.ReduceOp(value(2), kind="any", axes=[0])),
+    ("arg_extent", lambda: hlt.ArgReduceOp(value(2, 0), kind="max", axis=1)),
+    ("top_k_range", lambda: hlt.TopKOp(value(2), k=3, axis=0)),
+    ("channel_rank", lambda: hlt.LrnOp(value(2), size=3)),
+    ("parameter_shape", lambda: hlt.LayerNormOp(value(2, 3), value(2), axis=1)),
+    ("parameter_shape", lambda: hlt.BatchNormOp(value(2, 3), *[value(2)] * 4)),
+    ("norm_groups", lambda: hlt.GroupNormOp(value(2, 3), value(3), value(3), groups=2)),
+    ("lrn_size", lambda: hlt.LrnOp(value(1, 2), size=0)),
+    ("attention_rank", lambda: attention(q=value(2, 3, 4))),
+    ("attention_shape", lambda: attention(k=value(1, 2, 5, 3))),
+    ("attention_shape", lambda: attention(v=value(1, 2, 4, 6))),
+    ("mask_shape", lambda: attention(mask=value(1, 2, 3, 4))),
+    ("mask_shape", lambda: attention(mask=value(3, 5))),
+    ("resize_scales", lambda: resize(scales=(1.0, 0.0))),
+    ("resize_source", lambda: resize(x=value(1, 0))),
+    ("resize_roi", lambda: resize(coordinates="tf_crop_and_resize")),
+    ("resize_roi", lambda: resize(roi=(0.0, 0.0, 1.0, 1.0))),
+    ("recurrent_rank", lambda: lstm(x=value(5, 3))),
+    ("recurrent_shape", lambda: lstm(w=value(1, 12, 3))),
+    ("recurrent_shape", lambda: lstm(b=value(1, 16))),
+    ("recurrent_shape", lambda: lstm(c0=value(1, 1, 4))),
+    ("recurrent_directions", lambda: lstm(direction="bidirectional")),
+    ("recurrent_lengths", lambda: lstm(lengths=value(2))),
+    ("recurrent_lengths", lambda: lstm(lengths=ints(3))),
+    ("activation_count", lambda: lstm(activations=["Tanh"])),
+    ("activation_count", lambda: lstm(activation_alpha=[1.0])),
+    ("fusion_yield", lambda: fusion(value(2), body=lambda block: None)),
+    ("fusion_arguments", lambda: fusion(value(3), body=yielding_nothing_more).verify()),
+    ("fusion_arguments", lambda: fusion(body=yielding_nothing_more).verify()),
+    ("fusion_results", yielding_another_type),
+    ("fusion_body", lambda: fusion(value(2), body=yielding_a_foreigner).verify()),
+    ("layout_text", lambda: hlt.LayoutAttr("d0 e1")),
+    ("layout_text", lambda: hlt.LayoutAttr("d0 d1", "d1:1")),
+    ("layout_cover", lambda: hlt.LayoutAttr.of([PhysicalDim(1)])),
+    ("layout_cover", lambda: hlt.LayoutAttr.of([PhysicalDim(0), PhysicalDim(0)])),
+    ("layout_cover", lambda: hlt.LayoutAttr.of([PhysicalDim(0, 4), PhysicalDim(0, 8, inner=True)])),
+    ("layout_cover", lambda: hlt.LayoutAttr.of([PhysicalDim(0, 4)])),
+    ("layout_halo", lambda: hlt.LayoutAttr.of([PhysicalDim(0)], {1: (1, 1)})),
+    ("result_type", lambda: hlt.AbsOp.create(operands=[value(2)], result_types=[TensorType(f32, [3])]).verify()),
+]
+
+
+@pytest.mark.parametrize(("label", "make"), BROKEN, ids=[f"{n}-{label}" for n, (label, _) in enumerate(BROKEN)])
+def test_broken_constraint(label: str, make: Make) -> None:
+    with pytest.raises(VerifyException, match=rf"\[{label}\] \S"):
+        make()
+
+
+def test_every_label_is_broken_by_some_case() -> None:
+    """The labels in the sources, and the names of the closed sets of words, are those of the table."""
+    sources = "".join(path.read_text() for path in Path(hlt_package.__file__).parent.glob("*.py"))
+    labels = set(re.findall(r'(?:fail\(\s*|VerifyException\(f")["\[]+(\w+)', sources)) | {"weight_digest"}
+    labels |= {field.name for op in hlt.OPERATIONS for field in op.__hlt_fields__.values() if hasattr(field, "words")}
+    labels |= set(re.findall(r': "(\w+_element_type)"', sources))
+    assert labels == {label for label, _ in BROKEN}
+
+
+def test_verify_refuses_what_the_constructor_refuses() -> None:
+    op = hlt.AddOp(value(2), value(2))
+    op.operands[1] = value(3)
+    with pytest.raises(VerifyException, match=r"\[same_shape\]"):
+        op.verify()
+    op = hlt.ReduceOp(value(2), kind="sum", axes=[0])
+    op.properties["kind"] = hlt.ReduceOp(value(2), kind="max", axes=[0]).properties["axes"]
+    with pytest.raises(VerifyException):
+        op.verify()
+
+
+def test_a_refused_operation_leaves_no_use_behind() -> None:
+    x = value(2)
+    with pytest.raises(VerifyException):
+        hlt.AddOp(x, value(3))
+    assert not list(x.uses)
