@@ -87,7 +87,8 @@ class ExternalFiles:
         if self.folder is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
         descriptor = _walk(self.folder, parts)
-        if os.fstat(descriptor).st_nlink > 1:
+        status = os.fstat(descriptor)
+        if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
             os.close(descriptor)
             raise ModelError(f"{what}: {location!r} has several hard links", hint=_TRUSTED_HINT)
         return descriptor

@@ -25,7 +25,7 @@ from mlc.frontends.onnx.check import check_model, node_label, subgraphs
 from mlc.frontends.onnx.external import ExternalFiles, file_identity, map_file
 from mlc.frontends.onnx.limits import Limits, element_count
 from mlc.frontends.onnx.opset import convert
-from mlc.frontends.onnx.protos import copy_without_payloads
+from mlc.frontends.onnx.protos import check_text, copy_without_payloads
 from mlc.frontends.onnx.tensors import (
     add_payload,
     element_of,
@@ -96,16 +96,13 @@ def load_model(
     that stay there. Raises ``ModelError``, and ``UnsupportedError`` for operators and types out of reach.
     """
     root = None if external_root is None else os.fspath(external_root)
-    try:
-        if isinstance(source, ModelProto):
-            return _Loader(limits, ExternalFiles(None, root, limits)).from_proto(source)
-        if isinstance(source, bytes):
-            return _Loader(limits, ExternalFiles(None, root, limits)).from_bytes(source)
-        path = os.fspath(source)
-        folder = os.path.dirname(os.path.abspath(path))
-        return _Loader(limits, ExternalFiles(folder, root, limits)).from_path(path)
-    except UnicodeDecodeError:
-        raise ModelError("a name in the model is not UTF-8") from None
+    if isinstance(source, ModelProto):
+        return _Loader(limits, ExternalFiles(None, root, limits)).from_proto(source)
+    if isinstance(source, bytes):
+        return _Loader(limits, ExternalFiles(None, root, limits)).from_bytes(source)
+    path = os.fspath(source)
+    folder = os.path.dirname(os.path.abspath(path))
+    return _Loader(limits, ExternalFiles(folder, root, limits)).from_path(path)
 
 
 class _Loader:
@@ -148,12 +145,13 @@ class _Loader:
         try:
             proto = ModelProto.FromString(stripped)
         except DecodeError as error:
-            raise ModelError(f"not an ONNX model: {error}") from None
+            raise ModelError(f"truncated or not an ONNX model: {error}") from None
         if not proto.HasField("graph"):
             raise ModelError("not an ONNX model: it has no graph")
         return proto
 
     def finish(self, proto: ModelProto, name: str, identify: Callable[[], str]) -> LoadedModel:
+        check_text(proto)
         check_model(proto, self.limits)
         self.take_graph(proto.graph)
         for function in proto.functions:

@@ -1,9 +1,10 @@
-"""Copying a ``ModelProto`` without the payloads of its tensors."""
+"""What protobuf leaves to us: copying a model without the payloads of its tensors, and checking its text."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import EncodeError, Message
 from mlc.frontends.onnx import wire
 from mlc.frontends.onnx.limits import Limits
@@ -14,6 +15,31 @@ from mlc.errors import ModelError
 
 _HOLDERS: Final = {"GraphProto", "NodeProto", "AttributeProto", "FunctionProto", "TensorProto"}
 _DROPPED: Final = "training_info"
+
+
+def check_text(message: Message) -> None:
+    """Raise ``ModelError`` if a string anywhere in the message is not UTF-8.
+
+    Protobuf does not check that of these messages; depending on its version, reading such a field gives bytes or
+    raises ``UnicodeDecodeError``.
+    """
+    for field, value in _fields(message):
+        if isinstance(value, Message):
+            check_text(value)
+        elif field.message_type is not None:
+            for item in value:
+                check_text(item)
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            texts = (value,) if isinstance(value, str | bytes) else value
+            if not all(isinstance(text, str) for text in texts):
+                raise ModelError(f"{field.full_name} is not UTF-8 somewhere in the model")
+
+
+def _fields(message: Message) -> list[tuple[FieldDescriptor, Any]]:
+    try:
+        return message.ListFields()
+    except UnicodeDecodeError:
+        raise ModelError(f"a name in a {type(message).__name__} is not UTF-8") from None
 
 
 def copy_without_payloads(

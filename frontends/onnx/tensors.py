@@ -203,7 +203,7 @@ def _count_varints(payload: Payload, what: str) -> int:
 
 def _check_field(element: Element, field: str, what: str) -> None:
     if field != element.field:
-        raise ModelError(f"{what}: {element.name} values belong into raw_data or {element.field}, not {field}")
+        raise ModelError(f"{what}: {element.name} values belong in raw_data or {element.field}, not {field}")
 
 
 def _check_count(element: Element, shape: Shape, count: int, stored: int, what: str) -> None:
