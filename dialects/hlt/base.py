@@ -63,12 +63,13 @@ def tensor_of(type_: Attribute) -> Tensor:
     """Shape and element type; raises ``VerifyException`` unless it is a static tensor that ``hlt`` has."""
     if not isinstance(type_, TensorType):
         raise fail("tensor_type", f"{type_} is not a ranked tensor")
-    shape = type_.get_shape()
+    ranked = cast(TensorType[Attribute], type_)
+    shape, element = ranked.get_shape(), ranked.element_type
     if any(extent < 0 for extent in shape):
         raise fail("static_shape", f"{type_} has a dynamic extent")
-    if type_.element_type not in ELEMENT_TYPES:
-        raise fail("element_type", f"{type_.element_type} is not an element type of hlt")
-    return Tensor(shape, type_.element_type)
+    if element not in ELEMENT_TYPES:
+        raise fail("element_type", f"{element} is not an element type of hlt")
+    return Tensor(shape, element)
 
 
 def tensor(value: SSAValue) -> Tensor:
@@ -163,25 +164,27 @@ class HltOp(IRDLOperation):
 
 OpT = TypeVar("OpT", bound=type[HltOp])
 
+_FIELDS: dict[type[HltOp], dict[str, Field[Any]]] = {}
+
 
 def hlt_op(cls: OpT) -> OpT:
     """Class decorator: makes fields IRDL properties and lists the operation in ``OPERATIONS``."""
-    fields = {
-        name: value
+    fields: dict[str, Field[Any]] = {
+        name: cast(Field[Any], value)
         for parent in reversed(cls.__mro__)
         for name, value in vars(parent).items()
         if isinstance(value, Field)
     }
     for name, field in fields.items():
         setattr(cls, f"{name}_attr", field.definition())
-    cls.__hlt_fields__ = fields
+    _FIELDS[cls] = fields
     OPERATIONS.append(cls)
     return irdl_op_definition(cls)
 
 
 def fields_of(cls: type[HltOp]) -> dict[str, Field[Any]]:
     """The fields of an operation class by name, in the order of definition."""
-    return cast(Any, cls).__hlt_fields__
+    return _FIELDS[cls]
 
 
 @lru_cache

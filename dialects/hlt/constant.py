@@ -102,7 +102,7 @@ class ConstantOp(HltOp):
             parser.parse_punctuation(":")
             type_ = parser.parse_type()
         elif isinstance(attr, DenseIntOrFPElementsAttr):
-            attr = compact(attr)
+            attr = compact(cast(Dense, attr))
             type_ = attr.type
         else:
             parser.raise_error("hlt.constant holds dense<...> or #mlc.weight<...>")
@@ -122,10 +122,10 @@ def dense(array: np.ndarray[Any, Any]) -> Dense:
         raise fail("element_type", f"NumPy's {array.dtype} is not an element type of hlt") from None
     type_ = tensor_type(array.shape, element)
     if _is_splat(array):
-        return DenseIntOrFPElementsAttr(type_, BytesAttr(_to_bytes(array[(slice(0, 1),) * array.ndim])))
+        return Dense(cast(Any, type_), BytesAttr(_to_bytes(array[(slice(0, 1),) * array.ndim])))
     if array.size > INLINE_LIMIT:
         raise fail("constant_size", f"{array.size} elements; at most {INLINE_LIMIT} stand in place unless all equal")
-    return DenseIntOrFPElementsAttr(type_, BytesAttr(_to_bytes(array)))
+    return Dense(cast(Any, type_), BytesAttr(_to_bytes(array)))
 
 
 def compact(attr: Attribute) -> Dense:

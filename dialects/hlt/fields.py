@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 from xdsl.dialects.builtin import (
     ArrayAttr,
@@ -42,21 +42,19 @@ class Field(property, Generic[T]):
     attribute: type[Attribute]
     name: str
 
-    def __init__(self, *, optional: bool = False) -> None:
-        super().__init__(self._get)
-        self.optional = optional
-
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def _get(self, op: Any) -> T | None:
-        attr = op.properties.get(self.name)
-        return None if attr is None else self.decode(attr)
+    @overload
+    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> T: ...
+    def __get__(self, instance: Any, owner: type | None = None) -> Self | T:
+        return self if instance is None else self.decode(instance.properties[self.name])
 
     def definition(self) -> Any:
         """The IRDL definition of the property."""
-        define = opt_prop_def if self.optional else prop_def
-        return define(BaseAttr(self.attribute), prop_name=self.name)
+        return prop_def(BaseAttr(self.attribute), prop_name=self.name)
 
     def check(self, value: T) -> None:
         """Raises ``VerifyException`` if ``value`` is outside the field's domain."""
@@ -127,6 +125,28 @@ class Float(Field[float]):
 
     def print(self, printer: Printer, value: float) -> None:
         printer.print_string(_float_text(value))
+
+    def parse(self, parser: Parser) -> float:
+        return _parse_float(parser)
+
+
+class OptionalFloat(Field[float | None]):
+    """A 64-bit float, or ``None`` where the property is absent."""
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return None if instance is not None and self.name not in instance.properties else super().__get__(instance)
+
+    def definition(self) -> Any:
+        return opt_prop_def(BaseAttr(FloatAttr), prop_name=self.name)
+
+    def encode(self, value: float | None) -> Attribute:
+        return _float_attr(float(cast(float, value)))
+
+    def decode(self, attr: Attribute) -> float:
+        return cast(FloatAttr, attr).value.data
+
+    def print(self, printer: Printer, value: float | None) -> None:
+        printer.print_string(_float_text(cast(float, value)))
 
     def parse(self, parser: Parser) -> float:
         return _parse_float(parser)

@@ -194,4 +194,4 @@ def _expression(physical: PhysicalDim, index: AffineExpr, low: int) -> AffineExp
     place = index + low if low else index
     if not physical.block:
         return place
-    return place % physical.block if physical.inner else place.floor_div(physical.block)
+    return place % physical.block if physical.inner else place // physical.block

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mlc.dialects.hlt.base import OPTIONAL_OPERANDS, TENSOR, HltOp, Tensor, Value, hlt_op, tensor
 from mlc.dialects.hlt.dtypes import is_float, is_integer, tensor_type
 from mlc.dialects.hlt.elementwise import require, same_element_type
-from mlc.dialects.hlt.fields import Bool, Enum, Float, Floats, Strings, fail
+from mlc.dialects.hlt.fields import Bool, Enum, Floats, OptionalFloat, Strings, fail
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import SSAValue
 from xdsl.irdl import operand_def, opt_operand_def, result_def
@@ -45,7 +45,7 @@ class RecurrentOp(HltOp):
     activations = Strings(*ACTIVATIONS)
     activation_alpha = Floats()
     activation_beta = Floats()
-    clip = Float(optional=True)
+    clip = OptionalFloat()
 
     def infer_hidden(self, gates: int, functions: int) -> tuple[Tensor, int, int]:
         """Checks what all cells have in common; returns x, D and H.

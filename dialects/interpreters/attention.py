@@ -14,7 +14,9 @@ def attention(op: hlt.AttentionOp, q: Array, k: Array, v: Array, *, mask: Array 
     scores = scores if mask is None else scores + mask
     if op.causal:
         queries, keys = scores.shape[2:]
-        scores = np.where(np.tri(queries, keys, keys - queries, dtype=np.bool_), scores, -np.inf)
+        last_seen = np.arange(keys - queries, keys, dtype=np.int64).reshape(-1, 1)
+        hidden: Array = np.arange(keys, dtype=np.int64) > last_seen
+        scores = np.where(hidden, -np.inf, scores)
     highest = scores.max(axis=3, keepdims=True, initial=-np.inf)
     weights = np.exp(scores - np.where(np.isneginf(highest), 0.0, highest))
     total = weights.sum(axis=3, keepdims=True)

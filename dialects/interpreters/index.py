@@ -39,7 +39,7 @@ def gather_elements(op: hlt.GatherElementsOp, x: Array, indices: Array) -> Array
 def gather_nd(op: hlt.GatherNdOp, x: Array, indices: Array) -> Array:
     """Advanced indexing: batch positions, then the components of the last dim of ``indices``."""
     batch = op.batch_dims
-    positions = np.ix_(*(np.arange(extent) for extent in x.shape[:batch])) if batch else ()
+    positions: tuple[Array, ...] = np.ix_(*(np.arange(extent) for extent in x.shape[:batch])) if batch else ()
     trailing = indices.ndim - 1 - batch
     batch_index = [position.reshape(position.shape + (1,) * trailing) for position in positions]
     components = _components(op, indices, x.shape[batch:])

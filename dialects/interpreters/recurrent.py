@@ -62,7 +62,8 @@ def _run(
     zeros = np.zeros((directions, batch, hidden))
     starts = [optional.get(name, zeros) for name in initial]
     lengths = optional.get("lengths", np.full(batch, steps)).astype(np.int64)
-    outputs, lasts = [], []
+    outputs: list[Array] = []
+    lasts: list[States] = []
     for direction in range(directions):
         backward = op.direction == "reverse" or direction == 1
         states = tuple(start[direction] for start in starts)
@@ -76,7 +77,7 @@ def _unroll(step: Step, x: Array, lengths: Array, states: States, backward: bool
     """``y [T, B, H]`` and the states after each sequence's last step; sequences past their end keep still."""
     steps, batch, _ = x.shape
     output = np.zeros((steps, *states[0].shape))
-    rows = np.arange(batch)
+    rows: Array = np.arange(batch, dtype=np.int64)
     for time in range(steps):
         active = time < lengths
         place = np.where(active, lengths - 1 - time if backward else time, 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mlc.dialects import hlt
@@ -21,7 +22,7 @@ _UFUNC: dict[str, np.ufunc] = {
 }
 
 
-def identity(kind: str, dtype: np.dtype[np.generic]) -> float | int | bool:
+def identity(kind: str, dtype: np.dtype[Any]) -> float | int | bool:
     """The element that ``kind`` leaves out of account."""
     if kind in ("sum", "any"):
         return 0
@@ -29,7 +30,8 @@ def identity(kind: str, dtype: np.dtype[np.generic]) -> float | int | bool:
         return 1
     if dtype.kind == "f":
         return -np.inf if kind == "max" else np.inf
-    return np.iinfo(dtype).min if kind == "max" else np.iinfo(dtype).max
+    info = np.iinfo(dtype.type)
+    return info.min if kind == "max" else info.max
 
 
 @reference(hlt.ReduceOp)
@@ -48,7 +50,7 @@ def arg_reduce(op: hlt.ArgReduceOp, x: Array) -> Array:
     """``numpy.argmax`` or ``argmin``, from the end for the last index."""
     find = np.argmax if op.kind == "max" else np.argmin
     if not op.last_index:
-        return find(x, axis=op.axis, keepdims=op.keep_dims)
+        return np.asarray(find(x, axis=op.axis, keepdims=op.keep_dims))
     return x.shape[op.axis] - 1 - find(np.flip(x, op.axis), axis=op.axis, keepdims=op.keep_dims)
 
 

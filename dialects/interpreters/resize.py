@@ -61,7 +61,8 @@ def _crop_coordinates(op: hlt.ResizeOp, dim: int, extent: int, width: float) -> 
     start, end = op.roi[dim], op.roi[rank + dim]
     if size <= 1:
         return np.full(size, 0.5 * (start + end) * (extent - 1))
-    return start * (extent - 1) + np.arange(size) * (end - start) * (extent - 1) / (width - 1)
+    index: Array = np.arange(size)
+    return start * (extent - 1) + index * (end - start) * (extent - 1) / (width - 1)
 
 
 def _taps(op: hlt.ResizeOp, dim: int, extent: int, places: Array) -> Taps:

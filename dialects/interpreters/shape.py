@@ -64,4 +64,5 @@ def concat(op: hlt.ConcatOp, *inputs: Array) -> Array:
 def iota(op: hlt.IotaOp) -> Array:
     """A stretched range."""
     extents = [extent if dim == op.axis else 1 for dim, extent in enumerate(op.shape)]
-    return np.broadcast_to(np.arange(op.shape[op.axis]).reshape(extents), op.shape)
+    index: Array = np.arange(op.shape[op.axis])
+    return np.broadcast_to(index.reshape(extents), op.shape)

@@ -454,10 +454,10 @@ def test_channel_norms(seed: int, spatial: list[int], size: int) -> None:
         check(op, [x], onnx_run("LRN", [x], size=size, alpha=0.3, beta=0.5, bias=2.0), 1e-6)
     if spatial:
         op = hlt.GroupNormOp(*values_of([x, scale, bias]), groups=4, epsilon=1e-3)
-        check(op, [x, scale, bias], onnx_run("InstanceNormalization", [x, scale, bias], epsilon=1e-3), 1e-6)
+        check(op, [x, scale, bias], onnx_run("InstanceNormalization", [x, scale, bias], epsilon=1e-3), 1e-4)
         op = hlt.GroupNormOp(*values_of([x, scale, bias]), groups=size, epsilon=1e-3)
         expected = onnx_run("GroupNormalization", [x, scale, bias], num_groups=size, epsilon=1e-3)
-        check(op, [x, scale, bias], expected, 1e-6)
+        check(op, [x, scale, bias], expected, 1e-4)
 
 
 @given(seeds, extents, extents, st.booleans())

@@ -11,6 +11,7 @@ import mlc.dialects.hlt as hlt_package
 import numpy as np
 import pytest
 from mlc.dialects import hlt
+from mlc.dialects.hlt.base import fields_of
 from mlc.dialects.hlt.layout import PhysicalDim
 from mlc.dialects.weights_attr import WeightAttr
 from xdsl.dialects.builtin import IntegerType, TensorType, UnitAttr, f32, i64
@@ -225,7 +226,7 @@ def test_every_label_is_broken_by_some_case() -> None:
     """The labels in the sources, and the names of the closed sets of words, are those of the table."""
     sources = "".join(path.read_text() for path in Path(hlt_package.__file__).parent.glob("*.py"))
     labels = set(re.findall(r'(?:fail\(\s*|VerifyException\(f")["\[]+(\w+)', sources)) | {"weight_digest"}
-    labels |= {field.name for op in hlt.OPERATIONS for field in op.__hlt_fields__.values() if hasattr(field, "words")}
+    labels |= {field.name for op in hlt.OPERATIONS for field in fields_of(op).values() if hasattr(field, "words")}
     labels |= set(re.findall(r': "(\w+_element_type)"', sources))
     assert labels == {label for label, _ in BROKEN}
 
