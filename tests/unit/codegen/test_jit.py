@@ -174,10 +174,10 @@ def test_bound_step_costs_less_than_a_microsecond(x86_64: Target, build: Build) 
 
 
 def _seconds(step: Callable[[], int], count: int) -> float:
-    start = time.perf_counter()
+    start = time.thread_time()
     for _ in range(count):
         step()
-    return time.perf_counter() - start
+    return time.thread_time() - start
 
 
 def test_calls_from_several_python_threads(
