@@ -1,0 +1,23 @@
+"""Local simplifications, until none applies. The rules are in ``rules/``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlc.lowering.graph.rewrite import Rules, run_rules
+from mlc.lowering.graph.rules import arithmetic, contraction, index, movement, reduction
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
+RULES = Rules(movement.RULES, arithmetic.RULES, reduction.RULES, contraction.RULES, index.RULES)
+
+
+@dataclass(frozen=True)
+class CanonicalizePass(ModulePass):
+    """Operations that do nothing, or that one simpler operation can do."""
+
+    name = "canonicalize"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        run_rules(op, RULES)
