@@ -1,5 +1,53 @@
-"""Facts about machines: features, registers, caches, instruction rows."""
+"""Facts about machines: features, registers, caches, instruction rows.
 
+One file per instruction set, each with a tuple ``TARGETS``; nothing outside this folder names one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import lru_cache
+
+from mlc.codegen.targets import aarch64, nvptx, x86
 from mlc.codegen.targets.base import Caches, Instruction, Target
+from mlc.errors import UsageError, nearest
 
-__all__ = ["Caches", "Instruction", "Target"]
+_FILES = (x86, aarch64, nvptx)
+
+
+@lru_cache(maxsize=1)
+def all_targets() -> dict[str, Target]:
+    """Every target by name."""
+    return {t.name: t for file in _FILES for t in file.TARGETS}
+
+
+def find_target(name: str = "native") -> Target:
+    """The target called ``name``; ``native`` is the machine that runs this.
+
+    Raises UsageError for an unknown name, with the nearest known one.
+    """
+    if name == "native":
+        return native_target()
+    found = all_targets().get(name)
+    if found is None:
+        raise UsageError(f"unknown target {name!r}", hint=nearest(name, ["native", *all_targets()]))
+    return found
+
+
+@lru_cache(maxsize=1)
+def native_target() -> Target:
+    """The best target whose features this machine has, tuned for its CPU."""
+    from mlc.codegen.llvm import host_cpu, host_features, host_triple
+
+    features = host_features()
+    triple = host_triple()
+    best: Target | None = None
+    for target in all_targets().values():
+        if target.kind == "cpu" and target.triple.split("-")[0] == triple.split("-")[0] and target.features <= features:
+            best = target
+    if best is None:
+        raise UsageError(f"no target for this machine ({triple})", hint="pass --target")
+    return replace(best, cpu=host_cpu(), features=features)
+
+
+__all__ = ["Caches", "Instruction", "Target", "all_targets", "find_target", "native_target"]

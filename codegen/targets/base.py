@@ -73,12 +73,7 @@ class Target:
     def row(self, op: str, dtype: str, lanes: int) -> Instruction | None:
         """The first instruction row for a scalar operation at this element type and lane count."""
         for row in self.rows:
-            if (
-                row.op == op
-                and row.dtype == dtype
-                and row.lanes in (None, lanes)
-                and row.features <= self.features
-            ):
+            if row.op == op and row.dtype == dtype and row.lanes in (None, lanes) and row.features <= self.features:
                 return row
         return None
 

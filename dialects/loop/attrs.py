@@ -194,9 +194,7 @@ class ScheduleAttr(TextData[Plan]):
                 )
                 levels.append(Level(match[1], kind, int(size), balanced, bind))
             else:
-                raise ValueError(
-                    f"{word!r} is no level; write dim/step, dim*, dim+, dim@lanes or pack(operand)"
-                )
+                raise ValueError(f"{word!r} is no level; write dim/step, dim*, dim+, dim@lanes or pack(operand)")
         if any(v.size < 1 for v in levels):
             raise ValueError("steps and lane counts are positive")
         return Plan(

@@ -90,11 +90,14 @@ class KernelOp(IRDLOperation):
     With ``shared``, its loops enclose all computes, which then run tile by tile:
 
         loop.kernel @softmax shared <"r/4"> { ^bb0(%x: memref<1536x128xf32>, %y: memref<1536x128xf32>): ... }
+
+    ``weights`` numbers the arguments that are constants: those may be packed when the kernel is built.
     """
 
     name = "loop.kernel"
     sym_name = prop_def(SymbolNameConstraint())
     shared = opt_prop_def(ScheduleAttr)
+    weights = opt_prop_def(DenseArrayBase)
     body = region_def("single_block")
     traits = traits_def(NoTerminator(), IsolatedFromAbove(), SymbolOpInterface())
     irdl_options = (ParsePropInAttrDict(),)
@@ -104,6 +107,13 @@ class KernelOp(IRDLOperation):
     def args(self) -> Sequence[SSAValue]:
         """The kernel's buffers, in argument order."""
         return self.body.block.args
+
+    @property
+    def constant_args(self) -> tuple[SSAValue, ...]:
+        """The arguments that are known when the kernel is built."""
+        if self.weights is None:
+            return ()
+        return tuple(self.body.block.args[i] for i in self.weights.get_values())
 
     def computes(self) -> list[ComputeOp]:
         """The computes at the kernel's top level, in order."""
@@ -142,7 +152,9 @@ class PackOp(IRDLOperation):
     schedule = prop_def(ScheduleAttr)
     result = result_def(MemRefType)
     traits = traits_def(Pure())
-    assembly_format = "$source `reach` $reach `dims` $dims `schedule` $schedule attr-dict `:` type($source) `->` type($result)"
+    assembly_format = (
+        "$source `reach` $reach `dims` $dims `schedule` $schedule attr-dict `:` type($source) `->` type($result)"
+    )
 
 
 @irdl_op_definition
@@ -291,9 +303,7 @@ class ForOp(IRDLOperation):
     res = var_result_def(TileType)
     body = region_def("single_block")
     irdl_options = (ParsePropInAttrDict(),)
-    assembly_format = (
-        "$count (`carry` `(` $inits^ `:` type($inits) `)` `->` type($res))? attr-dict-with-keyword $body"
-    )
+    assembly_format = "$count (`carry` `(` $inits^ `:` type($inits) `)` `->` type($res))? attr-dict-with-keyword $body"
 
     @classmethod
     def make(cls, count: int, body: Block, inits: Sequence[SSAValue] = ()) -> ForOp:
@@ -356,7 +366,8 @@ class TileOp(IRDLOperation):
     ``buffers`` are read through static accesses, ``tiles`` are values in registers (the last ones are the
     accumulators), ``outs`` are written. ``indices`` describe block arguments that hold an index rather than a
     loaded element. Block arguments: buffers, indices, tiles. Yielded: results, then values for ``outs``.
-    ``tail`` gives, by dim, the valid lanes of the last register: ``n:5``.
+    ``tail`` gives, by dim, the valid lanes of the last register: ``n:5``. ``group`` points go through the region
+    together; ``prefetch`` numbers the buffers whose next panel is worth fetching ahead.
     """
 
     name = "loop.tile"
@@ -369,6 +380,7 @@ class TileOp(IRDLOperation):
     axes = prop_def(AxesAttr)
     tail = opt_prop_def(StringAttr)
     group = opt_prop_def(IntegerAttr)
+    prefetch = opt_prop_def(DenseArrayBase)
     res = var_result_def(TileType)
     body = region_def("single_block")
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
@@ -392,9 +404,7 @@ class MergeOp(IRDLOperation):
     res = var_result_def(TileType)
     body = region_def("single_block")
     traits = traits_def(Pure())
-    assembly_format = (
-        "`(` $sources `:` type($sources) `)` `axes` $axes `->` type($res) attr-dict-with-keyword $body"
-    )
+    assembly_format = "`(` $sources `:` type($sources) `)` `axes` $axes `->` type($res) attr-dict-with-keyword $body"
 
 
 @irdl_op_definition

@@ -32,7 +32,7 @@ from mlc.dialects.loop import (
 )
 from mlc.dialects.loop.affine import Expr, dim, floordiv, mod
 from mlc.errors import InternalError, UnsupportedError
-from mlc.lowering.kernels.scalar import Body, region
+from mlc.lowering.scalar import Body, region
 
 Index: TypeAlias = Sequence[Expr]
 """A logical index of a tensor: one expression per dim."""

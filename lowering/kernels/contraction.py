@@ -13,7 +13,7 @@ from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr, constant
 from mlc.errors import UnsupportedError
 from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, ids, lowers, result_dims
-from mlc.lowering.kernels.scalar import Scalar, is_half
+from mlc.lowering.scalar import Scalar, is_half
 
 
 def accumulator(element: Attribute) -> Attribute:

@@ -11,7 +11,7 @@ from xdsl.ir import Attribute, Operation, SSAValue
 
 from mlc.dialects import hlt
 from mlc.lowering.kernels.builder import KernelBuilder, ids, is_unsigned, lowers, result_dims, signless
-from mlc.lowering.kernels.scalar import Scalar
+from mlc.lowering.scalar import Scalar
 
 Form = Callable[[Scalar, Any, Sequence[SSAValue]], SSAValue]
 """Builds the scalar code of an operation from its operands' elements."""

@@ -14,7 +14,7 @@ from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr
 from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, ids, lowers, result_dims
 from mlc.lowering.kernels.contraction import accumulator
-from mlc.lowering.kernels.scalar import Scalar
+from mlc.lowering.scalar import Scalar
 
 NONPOSITIVE = "nonpositive"
 """Attribute of a `math.exp` whose operand is known to be at most 0."""

@@ -15,7 +15,7 @@ from mlc.dialects.loop.affine import Expr
 from mlc.errors import UnsupportedError
 from mlc.lowering.kernels.builder import KernelBuilder, ids, is_unsigned, lowers, result_dims
 from mlc.lowering.kernels.contraction import accumulator
-from mlc.lowering.kernels.scalar import Scalar
+from mlc.lowering.scalar import Scalar
 
 
 def identity(kind: str, element: Attribute, unsigned: bool = False) -> float | int | bool:

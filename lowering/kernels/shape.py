@@ -14,7 +14,7 @@ from mlc.dialects.hlt.base import shape_of
 from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr, constant, floordiv, linear, mod
 from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Splat, ids, lowers, result_dims, splat_of
-from mlc.lowering.kernels.scalar import Scalar
+from mlc.lowering.scalar import Scalar
 
 
 def copy(

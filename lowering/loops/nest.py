@@ -34,7 +34,7 @@ from mlc.dialects.loop import (
 )
 from mlc.lowering.loops.levels import Run, Span, ceil_div, runs, spans
 from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, IntegerAttr, ModuleOp, StringAttr, i64
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, ModuleOp, StringAttr, i64
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
@@ -230,6 +230,9 @@ class Nest:
             properties["tail"] = StringAttr(tail)
         if self.plan.group:
             properties["group"] = IntegerAttr(self.plan.group, i64)
+        ahead = [used.index(i) for i in self.plan.prefetch if i in used] if what == "step" else []
+        if ahead:
+            properties["prefetch"] = DenseArrayBase.from_list(i64, ahead)
         return TileOp.create(
             operands=[*(op.operands[i] for i in used), *accs, *ivs, *(op.operands[i] for i in outs)],
             result_types=results,

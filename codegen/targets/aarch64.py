@@ -1,0 +1,30 @@
+"""AArch64: NEON, by-lane multiply-adds."""
+
+from __future__ import annotations
+
+from mlc.codegen.targets.base import Caches, Instruction, Target
+
+_NEON = frozenset({"neon", "fp-armv8"})
+
+
+def _intrinsic(op: str, name: str) -> Instruction:
+    return Instruction(op=op, dtype="f32", text=f"call {{T}} @{name}.{{S}}({{T}} {{0}}, {{T}} {{1}})", declare=f"{{T}} @{name}.{{S}}({{T}}, {{T}})")
+
+
+ROWS = (_intrinsic("arith.maximumf", "llvm.maximum"), _intrinsic("arith.minimumf", "llvm.minimum"))
+
+TARGETS = (
+    Target(
+        name="aarch64",
+        triple="aarch64-unknown-linux-gnu",
+        cpu="generic",
+        features=_NEON,
+        vector_bytes=16,
+        registers=32,
+        splat="lane",
+        caches=Caches(l1=32 << 10, l2=512 << 10, l3=1 << 20),
+        rows=ROWS,
+        elf_machine=183,
+        llvm_features="+neon",
+    ),
+)

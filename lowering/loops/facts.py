@@ -1,0 +1,134 @@
+"""What the cost model needs to know of a compute: how each operand moves along each dim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from xdsl.ir import SSAValue
+
+from mlc.dialects.loop import ComputeOp, KernelOp
+from mlc.dialects.loop.affine import Expr, dims_of
+from mlc.lowering.loops.levels import buffer_type, element_bytes
+from mlc.lowering.loops.split import address
+
+
+@dataclass
+class Operand:
+    """One operand of a compute: its address and how it moves."""
+
+    number: int
+    address: Expr
+    bytes: int
+    constant: bool
+    in_map: bool
+    output: bool
+    steps: dict[str, int] = field(default_factory=dict)
+    far: dict[str, int] = field(default_factory=dict)
+    blocks: dict[str, set[int]] = field(default_factory=dict)
+
+    def step(self, dim: str) -> int:
+        """Bytes to the neighbour along a dim (inside a block where the dim is blocked)."""
+        return self.steps.get(dim, 0)
+
+    def stride(self, dim: str) -> int:
+        """Bytes per element of a dim over long distances: what orders loops."""
+        return self.far.get(dim, 0)
+
+    def depends(self, dim: str) -> bool:
+        """Whether the address moves at all along a dim."""
+        return dim in self.steps or dim in self.far
+
+    def is_unit(self, dim: str) -> bool:
+        """Whether neighbours along the dim are neighbours in memory."""
+        return self.step(dim) == self.bytes
+
+
+class Facts:
+    """The operands, dims and kinds of one compute."""
+
+    def __init__(self, op: ComputeOp) -> None:
+        assert op.maps is not None
+        self.op = op
+        self.extents = op.dims.extents
+        self.kinds = op.dims.kinds
+        kernel = op.parent_op()
+        constants: Sequence[SSAValue] = kernel.constant_args if isinstance(kernel, KernelOp) else ()
+        outputs = len(op.ins)
+        in_map = op.map.block.args if op.map.blocks else ()
+        self.operands: list[Operand] = []
+        for i, (value, mapping) in enumerate(zip(op.operands, op.maps)):
+            buffer = buffer_type(value)
+            used = i < outputs and bool(in_map) and in_map[i].first_use is not None
+            operand = Operand(
+                number=i,
+                address=address(mapping, buffer, self.extents),
+                bytes=element_bytes(buffer.element_type),
+                constant=any(value is c for c in constants),
+                in_map=used,
+                output=i >= outputs,
+            )
+            _measure(operand)
+            self.operands.append(operand)
+
+    @property
+    def parallel(self) -> list[str]:
+        return [n for n, k in self.kinds.items() if k == "p"]
+
+    @property
+    def reductions(self) -> list[str]:
+        return [n for n, k in self.kinds.items() if k == "r"]
+
+    @property
+    def outputs(self) -> list[Operand]:
+        return [o for o in self.operands if o.output]
+
+    @property
+    def inputs(self) -> list[Operand]:
+        return [o for o in self.operands if not o.output]
+
+    @property
+    def factors(self) -> list[Operand]:
+        """The inputs that the reduction folds."""
+        return [o for o in self.operands if o.in_map]
+
+    @cached_property
+    def blocks(self) -> dict[str, list[int]]:
+        """By dim: the block sizes that levels must respect, ascending; constant operands can be packed instead."""
+        found: dict[str, set[int]] = {}
+        for operand in self.operands:
+            if operand.constant:
+                continue
+            for name, sizes in operand.blocks.items():
+                found.setdefault(name, set()).update(sizes)
+        return {n: sorted(s for s in sizes if s > 1) for n, sizes in found.items()}
+
+
+def _measure(operand: Operand) -> None:
+    for atom, factor in operand.address.terms:
+        if isinstance(atom, str):
+            operand.steps[atom] = operand.steps.get(atom, 0) + factor
+            operand.far[atom] = operand.far.get(atom, 0) + factor
+            continue
+        for name in dims_of(atom.expr):
+            inner = _coefficient(atom.expr, name)
+            operand.blocks.setdefault(name, set()).add(max(1, atom.divisor // max(1, abs(inner))))
+            if atom.kind == "%":
+                operand.steps[name] = operand.steps.get(name, 0) + factor * inner
+                operand.far.setdefault(name, 0)
+            else:
+                operand.far[name] = operand.far.get(name, 0) + factor * inner // atom.divisor
+                operand.steps.setdefault(name, 0)
+
+
+def _coefficient(expr: Expr, name: str) -> int:
+    """How fast an expression moves along a dim, looking through quotients."""
+    found = 0
+    for atom, factor in expr.terms:
+        if atom == name:
+            found += factor
+        elif not isinstance(atom, str) and name in dims_of(atom.expr):
+            inner = _coefficient(atom.expr, name)
+            found += factor * (inner if atom.kind == "%" else max(1, inner // atom.divisor))
+    return found or 1
