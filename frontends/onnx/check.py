@@ -32,6 +32,12 @@ Functions: TypeAlias = dict[FunctionKey, FunctionProto]
 
 _NAMED_IN_A_CYCLE = 8
 
+_SINGLE = {"f": AttributeProto.FLOAT, "i": AttributeProto.INT, "s": AttributeProto.STRING}
+_SINGLE |= {"t": AttributeProto.TENSOR, "g": AttributeProto.GRAPH}
+_LISTS = {"floats": AttributeProto.FLOATS, "ints": AttributeProto.INTS, "strings": AttributeProto.STRINGS}
+_TYPE_BY_FIELD = {**_SINGLE, **_LISTS}
+"""The first models did not state the types of attributes."""
+
 
 def node_label(node: NodeProto) -> str:
     """How messages call a node: ``name (OpType)``, by its first output if it has no name."""
@@ -88,6 +94,8 @@ def _check_node(node: NodeProto, limits: Limits) -> Iterator[GraphProto]:
     label = node_label(node)
     if not node.op_type:
         raise ModelError("a node without op_type", node=label)
+    if not any(node.output):
+        raise ModelError("a node without outputs", node=label)
     node.ClearField("doc_string")
     node.domain = default_domain(node.domain)
     names = [attribute.name for attribute in node.attribute]
@@ -102,8 +110,14 @@ def _check_attribute(attribute: AttributeProto, label: str, limits: Limits) -> N
     if not attribute.name:
         raise ModelError("an attribute without a name", node=label)
     attribute.ClearField("doc_string")
+    if not attribute.type:
+        attribute.type = next((kind for name, kind in _TYPE_BY_FIELD.items() if _is_set(attribute, name)), 0)
     values = (attribute.floats, attribute.ints, attribute.strings, attribute.tensors, attribute.graphs)
     limits.check("attribute_values", max(map(len, values)), f"{label}: attribute {attribute.name}: values")
+
+
+def _is_set(attribute: AttributeProto, field: str) -> bool:
+    return attribute.HasField(field) if field in _SINGLE else len(getattr(attribute, field)) > 0
 
 
 def _check_type(kind: TypeProto, what: str, limits: Limits) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from mlc.dialects.weights import Array, WeightStore
@@ -20,6 +20,11 @@ _CONSTANT_KEYS = {
     AttributeProto.FLOAT: "value_float",
     AttributeProto.FLOATS: "value_floats",
 }
+
+_SCALARS = {AttributeProto.INT, AttributeProto.FLOAT, AttributeProto.STRING}
+_KIND_NAMES: dict[type, str] = {int: "integer", float: "float", bytes: "string"}
+
+T = TypeVar("T", int, float, bytes)
 
 
 @dataclass
@@ -109,6 +114,10 @@ class Edit:
 
     # Attributes
 
+    def has(self, name: str) -> bool:
+        """Whether the node has an attribute."""
+        return any(attribute.name == name for attribute in self.node.attribute)
+
     def take(self, name: str) -> AttributeProto | None:
         """Remove an attribute and return it."""
         for index, attribute in enumerate(self.node.attribute):
@@ -119,17 +128,20 @@ class Edit:
                 return taken
         return None
 
-    def take_value(self, name: str, default: Any = None) -> Any:
-        """Remove an attribute and return its value; one that refers to a function's attribute has none."""
+    def take_value(self, name: str, kind: type[T], default: T) -> T:
+        """Remove an attribute and return its value, which must be of type ``kind``.
+
+        Raises ``UnsupportedError`` for one that refers to an attribute of the function around the node.
+        """
         attribute = self.take(name)
         if attribute is None:
             return default
         if attribute.ref_attr_name:
             raise self.unsupported(f"attribute {name!r} is set by the caller of a function")
-        try:
-            return helper.get_attribute_value(attribute)
-        except ValueError:
-            raise ModelError(f"attribute {name!r} has no valid type", node=self.label) from None
+        value = helper.get_attribute_value(attribute) if attribute.type in _SCALARS else None
+        if not isinstance(value, kind):
+            raise self.invalid(f"attribute {name!r} is no {_KIND_NAMES[kind]}")
+        return value
 
     def put(self, name: str, value: Any) -> None:
         """Set an attribute."""
@@ -138,7 +150,7 @@ class Edit:
 
     def put_default(self, name: str, value: Any) -> None:
         """Set an attribute unless it is there."""
-        if all(attribute.name != name for attribute in self.node.attribute):
+        if not self.has(name):
             self.put(name, value)
 
     # Inputs and outputs
@@ -197,7 +209,7 @@ class Edit:
         """
         key = _CONSTANT_KEYS.get(attribute.type)
         if key is None:
-            raise ModelError(f"attribute {attribute.name!r} has no valid type", node=self.label)
+            raise self.invalid(f"attribute {attribute.name!r} is neither a number nor a list of numbers")
         result = self._fresh(attribute.name)
         node = NodeProto(op_type="Constant", name=self.node.name or result, output=[result])
         node.attribute.add().CopyFrom(attribute)
@@ -220,6 +232,10 @@ class Edit:
         return self.facts.fresh(f"{next(iter(self.node.output), '')}.{base}")
 
     # Errors
+
+    def invalid(self, message: str) -> ModelError:
+        """The error for a node that breaks ONNX's rules."""
+        return ModelError(message, node=self.label)
 
     def unsupported(self, message: str, hint: str | None = None) -> UnsupportedError:
         """The error for a valid node that can't be converted."""

@@ -16,8 +16,6 @@ import numpy as np
 from mlc.frontends.onnx.opset_edit import Edit
 from onnx import AttributeProto, TensorProto
 
-from mlc.errors import ModelError
-
 Step: TypeAlias = Callable[[Edit], None]
 
 
@@ -75,8 +73,8 @@ def renamed(op: str) -> Step:
 
 def legacy_broadcast(edit: Edit) -> None:
     """Before opset 7, input 1 was aligned at dim ``axis`` of input 0, and only if ``broadcast`` said so."""
-    axis = edit.take_value("axis")
-    if edit.take_value("broadcast", 0) and axis is not None:
+    aligned, axis = edit.has("axis"), edit.take_value("axis", int, 0)
+    if edit.take_value("broadcast", int, 0) and aligned:
         _align(edit, 1, axis)
 
 
@@ -110,7 +108,7 @@ def _tensor(value: int) -> TensorProto:
 
 def over_flattened(edit: Edit) -> None:
     """Before opset 13, softmax and its kin worked on the matrix into which ``axis`` divides the dims."""
-    axis, data = edit.take_value("axis", 1), edit.input(0)
+    axis, data = edit.take_value("axis", int, 1), edit.input(0)
     edit.put("axis", -1)
     rank = edit.rank(data)
     if axis == -1 or (rank is not None and axis == rank - 1):
@@ -122,11 +120,11 @@ def over_flattened(edit: Edit) -> None:
 
 def per_activation(edit: Edit) -> None:
     """``BatchNormalization`` with ``spatial=0`` has statistics of shape [C, *S]: it is plain arithmetic."""
-    if edit.take_value("spatial", 1):
+    if edit.take_value("spatial", int, 1):
         return
     data, scale, bias, mean, variance = (edit.input(index) for index in range(5))
     edit.trim_outputs(1, "the training output")
-    epsilon = edit.constant(np.float32(edit.take_value("epsilon", 1e-5)))
+    epsilon = edit.constant(np.float32(edit.take_value("epsilon", float, 1e-5)))
     deviation = edit.emit("Sqrt", [edit.emit("Add", [variance, edit.emit("CastLike", [epsilon, variance])])])
     normal = edit.emit("Div", [edit.emit("Sub", [data, mean]), deviation])
     edit.emit("Add", [edit.emit("Mul", [normal, scale]), bias], output=edit.node.output[0])
@@ -140,33 +138,32 @@ def only_first_output(what: str) -> Step:
 
 def named_type(edit: Edit) -> None:
     """``Cast`` named its type by a string."""
-    name = edit.take_value("to")
-    if isinstance(name, bytes):
-        try:
-            edit.put("to", TensorProto.DataType.Value(name.decode()))
-        except ValueError:
-            raise ModelError(f"no element type {name!r}", node=edit.label) from None
+    name = edit.take_value("to", bytes, b"")
+    try:
+        edit.put("to", TensorProto.DataType.Value(name.decode()))
+    except ValueError:
+        raise edit.invalid(f"no element type {name!r}") from None
 
 
 def integral_power(edit: Edit) -> None:
     """The ``p`` of the Lp poolings was a float."""
-    power = edit.take_value("p", 2.0)
-    if power != int(power):
+    power = edit.take_value("p", float, 2.0)
+    if not power.is_integer():
         raise edit.unsupported(f"p = {power} is no integer")
     edit.put("p", int(power))
 
 
 def sampling_mode(edit: Edit) -> None:
     """``GridSample`` called its modes bilinear and bicubic."""
-    mode = edit.take_value("mode", b"linear")
+    mode = edit.take_value("mode", bytes, b"linear")
     edit.put("mode", {b"bilinear": b"linear", b"bicubic": b"cubic"}.get(mode, mode))
 
 
 def per_group_to_per_channel(edit: Edit) -> None:
     """``GroupNormalization`` had scale and bias of shape [groups]; now [C]."""
-    groups = edit.take_value("num_groups")
-    if not isinstance(groups, int) or groups < 1:
-        raise ModelError("num_groups is missing", node=edit.label)
+    groups = edit.take_value("num_groups", int, 0)
+    if groups < 1:
+        raise edit.invalid("num_groups is missing")
     edit.put("num_groups", groups)
     channels = edit.emit("Shape", [edit.input(0)], start=1, end=2)
     each = edit.emit("Div", [channels, edit.int64s(groups)])
@@ -178,9 +175,9 @@ def per_group_to_per_channel(edit: Edit) -> None:
 
 def scales_of_image(edit: Edit) -> None:
     """``Upsample`` scaled height and width only."""
-    height, width = edit.take_value("height_scale"), edit.take_value("width_scale")
-    if height is None or width is None:
-        raise ModelError("height_scale or width_scale is missing", node=edit.label)
+    height, width = edit.take_value("height_scale", float, 0.0), edit.take_value("width_scale", float, 0.0)
+    if not (height > 0 and width > 0):
+        raise edit.invalid("height_scale or width_scale is missing")
     edit.put("scales", [1.0, 1.0, height, width])
 
 
@@ -189,7 +186,7 @@ def explicit_sampling(edit: Edit) -> None:
     scales = edit.input(1)
     edit.set_input(1, "")
     edit.set_input(2, scales)
-    mode = edit.take_value("mode", b"nearest")
+    mode = edit.take_value("mode", bytes, b"nearest")
     edit.put("mode", b"linear" if mode == b"bilinear" else mode)
     edit.put("coordinate_transformation_mode", b"asymmetric")
     if mode != b"nearest":
@@ -229,7 +226,7 @@ def repeats_per_dim(edit: Edit) -> None:
 
 def axis_to_scalar_input(edit: Edit) -> None:
     """``DFT`` has its axis as an input, and another default."""
-    edit.set_input(2, edit.constant(np.array(edit.take_value("axis", 1), np.int64)))
+    edit.set_input(2, edit.constant(np.array(edit.take_value("axis", int, 1), np.int64)))
 
 
 def refuse(reason: str) -> Step:
@@ -257,8 +254,8 @@ def needs(name: str) -> Step:
     """The attribute had no stated default, so it must be there."""
 
     def step(edit: Edit) -> None:
-        if all(attribute.name != name for attribute in edit.node.attribute):
-            raise ModelError(f"attribute {name!r} is missing", node=edit.label)
+        if not edit.has(name):
+            raise edit.invalid(f"attribute {name!r} is missing")
 
     return step
 

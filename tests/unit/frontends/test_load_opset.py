@@ -378,6 +378,14 @@ def test_models_from_before_opsets_are_of_opset_1() -> None:
     assert run(load_model(model), {"x": X}).shape == (2, 6, 4, 5)
 
 
+def test_attributes_without_types() -> None:
+    model = build(1, [node("Pad", "x", paddings=[0, 1, 0, 2], value=2.0)], {"x": I4})
+    for attribute in model.graph.node[0].attribute:
+        attribute.ClearField("type")
+    result = run(load_model(model), {"x": I4})
+    np.testing.assert_array_equal(result, np.pad(I4, ((0, 0), (1, 2)), constant_values=2))
+
+
 def test_the_two_spellings_of_the_default_domain() -> None:
     model = build(11, [helper.make_node("Softmax", ["x"], ["y"], domain="ai.onnx")], {"x": X})
     model.opset_import[0].domain = "ai.onnx"
@@ -392,6 +400,9 @@ def test_the_two_spellings_of_the_default_domain() -> None:
         (1, node("Split", "x"), ModelError, "'axis' is missing"),
         (1, node("Upsample", "x"), ModelError, "height_scale or width_scale is missing"),
         (1, node("Cast", "x", to="FLOTA"), ModelError, "no element type"),
+        (1, node("Cast", "x", to=1), ModelError, "attribute 'to' is no string"),
+        (6, node("Softmax", "x", axis=[1]), ModelError, "attribute 'axis' is no integer"),
+        (6, node("Squeeze", "x", axes="1"), ModelError, "attribute 'axes' is neither a number nor"),
         (1, node("GlobalLpPool", "x", p=2.5), UnsupportedError, "no integer"),
         (18, node("GroupNormalization", "x", "x", "x"), ModelError, "num_groups is missing"),
     ],
