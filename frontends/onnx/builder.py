@@ -16,14 +16,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from mlc.dialects import hlt
 from mlc.dialects.interpreters import REFERENCES, evaluate
-from mlc.dialects.weights import WeightStore, is_uniform
+from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
-from numpy.typing import DTypeLike, NDArray
-from xdsl.dialects.builtin import StringAttr, TensorType
-from xdsl.ir import Block, Operation, SSAValue
-
-Array: TypeAlias = NDArray[Any]
-Scalar: TypeAlias = "int | float | bool | np.generic"
+from mlc.frontends.onnx.value import Array, Operand, Scalar, Value, is_float, signature_of
+from numpy.typing import DTypeLike
+from xdsl.dialects.builtin import StringAttr
+from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 EXACT: frozenset[type[Operation]] = frozenset(
     {
@@ -58,72 +56,8 @@ Maker: TypeAlias = Callable[..., Operation]
 """An operation's class, or a function that calls it: operands in order, attributes by keyword."""
 
 
-class Value:
-    """A tensor during import: element type, static shape, and its contents where known.
-
-    A known value becomes an operation only when something that does not fold uses it. ``weight`` names the
-    entry of the weight store that holds a model's initializer.
-    """
-
-    __slots__ = ("_uniform", "dtype", "known", "shape", "ssa", "weight")
-
-    def __init__(
-        self,
-        shape: Sequence[int],
-        dtype: DTypeLike,
-        *,
-        ssa: SSAValue | None = None,
-        known: Array | None = None,
-        weight: str | None = None,
-    ) -> None:
-        self.shape = tuple(shape)
-        self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.known = known
-        self.weight = weight
-        self.ssa = ssa
-        self._uniform: bool | None = None
-
-    @property
-    def rank(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of elements."""
-        return math.prod(self.shape)
-
-    @property
-    def type(self) -> TensorType[Any]:
-        return hlt.tensor_type(self.shape, hlt.element_type(self.dtype))
-
-    @property
-    def uniform(self) -> np.generic | None:
-        """The one element that the whole tensor repeats, when its contents are known to do that."""
-        if self.known is None or self.known.size == 0:
-            return None
-        if self._uniform is None:
-            self._uniform = is_uniform(self.known)
-        return self.known.flat[0] if self._uniform else None
-
-
-Operand: TypeAlias = "Value | Scalar"
-
-
-def signature_of(value: SSAValue) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and NumPy dtype of an hlt value."""
-    shape, element = hlt.tensor(value)
-    return shape, hlt.numpy_dtype(element)
-
-
-def is_float(value: Value) -> bool:
-    """Whether the elements are f64, f32, f16 or bf16."""
-    return hlt.is_float(hlt.element_type(value.dtype))
-
-
-def _content_name(array: Array) -> str:
-    """A weight's name that tells its contents, so that importing a model again adds nothing."""
-    content = hashlib.sha256(np.ascontiguousarray(array).tobytes())
-    return f"folded.{array.dtype}.{'x'.join(map(str, array.shape))}.{content.hexdigest()[:16]}"
+def _same_bits(x: Array, y: Array) -> bool:
+    return x.dtype == y.dtype and x.shape == y.shape and x.tobytes() == y.tobytes()
 
 
 def _folds_exactly(op: Operation) -> bool:
@@ -148,6 +82,7 @@ class Builder:
         self.block = block
         self.weights = weights
         self._label: StringAttr | None = None
+        self._constants: dict[tuple[Attribute, Attribute], SSAValue] = {}
 
     @contextmanager
     def labelled(self, label: str) -> Generator[None]:
@@ -179,8 +114,10 @@ class Builder:
         """The IR's value for ``value``; known contents become a constant operation on first use."""
         if value.ssa is None:
             op = self._constant(value)
-            self._insert(op)
-            value.ssa = op.results[0]
+            value.ssa = self._constants.get((op.value, op.result.type))
+            if value.ssa is None:
+                self._insert(op)
+                value.ssa = self._constants[op.value, op.result.type] = op.result
         return value.ssa
 
     def _insert(self, op: Operation) -> None:
@@ -204,15 +141,23 @@ class Builder:
             for array, (shape, dtype) in zip(arrays, signatures, strict=True)
         )
 
-    def _constant(self, value: Value) -> Operation:
+    def _constant(self, value: Value) -> hlt.ConstantOp:
+        """The contents of ``value``: in place when few or uniform, else in the weight store."""
         assert value.known is not None, "a value has contents or an operation"
         if value.size <= hlt.INLINE_LIMIT or value.uniform is not None:
             return hlt.ConstantOp(value.known)
         if value.weight is None:
-            value.weight = _content_name(value.known)
-            if value.weight not in self.weights:
-                self.weights.add_array(value.weight, value.known)
+            value.weight = self._stored_name(value.known)
         return hlt.ConstantOp(WeightAttr(value.weight, self.weights.digest(value.weight)), value.type)
+
+    def _stored_name(self, array: Array) -> str:
+        """The weight that holds ``array``; importing a model again finds the one added the first time."""
+        name = f"folded.{hashlib.sha256(array.tobytes()).hexdigest()[:16]}"
+        while name in self.weights and not _same_bits(self.weights.array(name), array):
+            name += "+"
+        if name not in self.weights:
+            self.weights.add_array(name, array)
+        return name
 
     # Constants
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from mlc.dialects import hlt
 from mlc.dialects.weights import WeightStore
-from mlc.frontends.onnx.builder import Array, Builder, Value
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.functions import Functions, live, reject_unsupported
 from mlc.frontends.onnx.scope import Scope, initializers_of
 from mlc.frontends.onnx.shapes import TensorInfo, bind_shapes, declared_inputs, declared_outputs
+from mlc.frontends.onnx.value import Array, Value
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mlc.frontends.onnx.builder import Array, Builder, Value
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
+from mlc.frontends.onnx.value import Array, Value
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from mlc.errors import ModelError, UnsupportedError

@@ -10,8 +10,9 @@ from types import MappingProxyType
 from typing import TypeAlias, TypeVar
 
 from mlc.frontends.onnx import ops
-from mlc.frontends.onnx.builder import Builder, Value
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
+from mlc.frontends.onnx.value import Value
 
 Importer: TypeAlias = Callable[[Builder, Node], "Value | Sequence[Value | None]"]
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mlc.frontends.onnx.builder import Builder, Value
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
 from mlc.frontends.onnx.functions import Functions, Live, live, reject_unsupported
 from mlc.frontends.onnx.node import Node, canonical, label_of
 from mlc.frontends.onnx.schema import default_attributes
 from mlc.frontends.onnx.tensors import weight_name
+from mlc.frontends.onnx.value import Value
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, TypeProto, helper
 from xdsl.utils.exceptions import VerifyException
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mlc.dialects import hlt
-from mlc.frontends.onnx.builder import Builder, Operand, Value
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import MICROSOFT, onnx_op
+from mlc.frontends.onnx.value import Operand, Value
 
 
 def sigmoid(b: Builder, x: Value) -> Value:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from mlc.dialects import hlt
-from mlc.frontends.onnx.builder import Builder, Value
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
+from mlc.frontends.onnx.value import Value
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from mlc.frontends.onnx.builder import Array, Builder, Value, is_float
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
+from mlc.frontends.onnx.value import Array, Value, is_float
 
 
 @onnx_op("Constant")

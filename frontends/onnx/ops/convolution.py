@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mlc.dialects import hlt
-from mlc.frontends.onnx.builder import Builder, Value
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
+from mlc.frontends.onnx.value import Value
 from mlc.frontends.onnx.window import explicit_pads, per_dim, window_of
 
 

@@ -6,9 +6,10 @@ from functools import reduce
 
 import numpy as np
 from mlc.dialects import hlt
-from mlc.frontends.onnx.builder import Builder, Value, is_float
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
+from mlc.frontends.onnx.value import Value, is_float
 from xdsl.ir import Operation
 
 UNARY: dict[str, type[Operation]] = {

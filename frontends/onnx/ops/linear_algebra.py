@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from mlc.frontends.onnx.builder import Builder, Value
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.einsum import einsum
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import MICROSOFT, onnx_op
+from mlc.frontends.onnx.value import Value
 
 
 def _checked_matmul(b: Builder, node: Node, x: Value, y: Value) -> Value:

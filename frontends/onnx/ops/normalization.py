@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 from mlc.dialects import hlt
-from mlc.frontends.onnx.builder import Builder, Value
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import MICROSOFT, onnx_op
+from mlc.frontends.onnx.value import Value
 
 
 @onnx_op("BatchNormalization")

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 from mlc.dialects import hlt
-from mlc.frontends.onnx.builder import Builder, Value
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
+from mlc.frontends.onnx.value import Value
 from mlc.frontends.onnx.window import Window, window_of
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 from mlc.dialects import hlt
-from mlc.frontends.onnx.builder import Builder, Value
+from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.ops.convolution import add_channel_bias, convolve
 from mlc.frontends.onnx.registry import onnx_op
+from mlc.frontends.onnx.value import Value
 
 
 def _spread(b: Builder, node: Node, parameter: Value, x: Value) -> Value:

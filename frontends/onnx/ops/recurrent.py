@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from mlc.dialects import hlt
-from mlc.frontends.onnx.builder import Builder, Maker, Value
+from mlc.frontends.onnx.builder import Builder, Maker
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
+from mlc.frontends.onnx.value import Value
 
 DIRECTIONS = ("forward", "reverse", "bidirectional")
 

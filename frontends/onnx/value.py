@@ -1,0 +1,79 @@
+"""Tensors during import: what is known of them beside the IR."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from mlc.dialects import hlt
+from mlc.dialects.weights import is_uniform
+from numpy.typing import DTypeLike, NDArray
+from xdsl.dialects.builtin import TensorType
+from xdsl.ir import SSAValue
+
+Array: TypeAlias = NDArray[Any]
+Scalar: TypeAlias = "int | float | bool | np.generic"
+
+
+class Value:
+    """A tensor during import: element type, static shape, and its contents where known.
+
+    A known value becomes an operation only when something that does not fold uses it. ``weight`` names the
+    entry of the weight store that holds a model's initializer.
+    """
+
+    __slots__ = ("_uniform", "dtype", "known", "shape", "ssa", "weight")
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        dtype: DTypeLike,
+        *,
+        ssa: SSAValue | None = None,
+        known: Array | None = None,
+        weight: str | None = None,
+    ) -> None:
+        self.shape = tuple(shape)
+        self.dtype: np.dtype[Any] = np.dtype(dtype)
+        self.known = known
+        self.weight = weight
+        self.ssa = ssa
+        self._uniform: bool | None = None
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def type(self) -> TensorType[Any]:
+        return hlt.tensor_type(self.shape, hlt.element_type(self.dtype))
+
+    @property
+    def uniform(self) -> np.generic | None:
+        """The one element that the whole tensor repeats, when its contents are known to do that."""
+        if self.known is None or self.known.size == 0:
+            return None
+        if self._uniform is None:
+            self._uniform = is_uniform(self.known)
+        return self.known.flat[0] if self._uniform else None
+
+
+Operand: TypeAlias = "Value | Scalar"
+
+
+def signature_of(value: SSAValue) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and NumPy dtype of an hlt value."""
+    shape, element = hlt.tensor(value)
+    return shape, hlt.numpy_dtype(element)
+
+
+def is_float(value: Value) -> bool:
+    """Whether the elements are f64, f32, f16 or bf16."""
+    return hlt.is_float(hlt.element_type(value.dtype))
