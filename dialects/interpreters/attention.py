@@ -18,6 +18,6 @@ def attention(op: hlt.AttentionOp, q: Array, k: Array, v: Array, *, mask: Array 
         hidden: Array = np.arange(keys, dtype=np.int64) > last_seen
         scores = np.where(hidden, -np.inf, scores)
     highest = scores.max(axis=3, keepdims=True, initial=-np.inf)
-    weights = np.exp(scores - np.where(np.isneginf(highest), 0.0, highest))
+    weights = np.exp(scores - np.where(highest == -np.inf, 0.0, highest))
     total = weights.sum(axis=3, keepdims=True)
     return np.matmul(weights / np.where(total == 0.0, 1.0, total), v)

@@ -31,9 +31,10 @@ def round_to(array: Array, dtype: np.dtype[Any]) -> Array:
     """``array`` in ``dtype`` after one rounding to nearest even; integers wrap."""
     if array.dtype == dtype:
         return array
-    if dtype == _BFLOAT16 and array.dtype == np.float64:
-        return _round_to_odd(array).astype(dtype)
-    return array.astype(dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if dtype == _BFLOAT16 and array.dtype == np.float64:
+            return _round_to_odd(array).astype(dtype)
+        return array.astype(dtype)
 
 
 def cast(array: Array, dtype: np.dtype[Any]) -> Array:
@@ -83,8 +84,7 @@ def _round_to_odd(array: Array) -> Array:
     What is not exact is cut towards zero and its last bit set (Boldo and Melquiond, "Emulation of FMA and correctly
     rounded sums: proved algorithms using rounding to odd", 2008).
     """
-    with np.errstate(over="ignore"):
-        nearest = array.astype(np.float32)
+    nearest = array.astype(np.float32)
     bits = nearest.view(np.int32).copy()
     inexact = np.isfinite(array) & (nearest.astype(np.float64) != array)
     bits -= inexact & (np.abs(nearest) > np.abs(array))
