@@ -35,6 +35,7 @@ from mlc.dialects.loop.ops import (
     segments,
 )
 from xdsl.ir import Dialect
+from mlc.dialects.loop.program import BufferOp, CallOp, ConstantOp, ViewOp
 
 LOOP = Dialect(
     "loop",
@@ -51,6 +52,10 @@ LOOP = Dialect(
         MergeOp,
         PrefetchOp,
         LdexpOp,
+        ConstantOp,
+        BufferOp,
+        ViewOp,
+        CallOp,
     ],
     [DimsAttr, MapAttr, ScheduleAttr, AxesAttr, ReachAttr, AccessAttr, TableAttr, TileType],
 )
@@ -62,7 +67,10 @@ __all__ = [
     "AccessAttr",
     "AxesAttr",
     "Axis",
+    "BufferOp",
+    "CallOp",
     "ComputeOp",
+    "ConstantOp",
     "Dim",
     "DimsAttr",
     "ForOp",
@@ -83,6 +91,7 @@ __all__ = [
     "TableAttr",
     "TileOp",
     "TileType",
+    "ViewOp",
     "YieldOp",
     "block_of",
     "index_attr",

@@ -1,0 +1,136 @@
+"""From a grouped graph to a loop program: one kernel per distinct fusion, one call per fusion."""
+
+from __future__ import annotations
+
+from xdsl.dialects.builtin import DenseArrayBase, FunctionType, IntegerAttr, ModuleOp, StringAttr, i64
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Operation, Region, SSAValue
+
+from mlc.dialects import hlt
+from mlc.dialects.loop import BufferOp, CallOp, ConstantOp, KernelOp, ViewOp
+from mlc.errors import InternalError
+from mlc.lowering.kernels import lower_fusion
+from mlc.lowering.kernels.builder import KernelBuilder, ids, memref_type, result_dims, splat_of
+
+
+class ProgramBuilder:
+    """Builds the loop-level module of one grouped ``@main``."""
+
+    def __init__(self, main: FuncOp) -> None:
+        self.main = main
+        terminator = main.body.block.last_op
+        assert isinstance(terminator, ReturnOp)
+        self.returned = list(terminator.operands)
+        inputs = [memref_type(a.type) for a in main.body.block.args]  # type: ignore[arg-type]
+        outputs = [memref_type(v.type) for v in self.returned]  # type: ignore[arg-type]
+        self.block = Block(arg_types=[*inputs, *outputs])
+        self.inputs = len(inputs)
+        self.memrefs: dict[SSAValue, SSAValue] = dict(zip(main.body.block.args, self.block.args))
+        self.kernels: dict[str, KernelOp] = {}
+        self.targets: dict[SSAValue, SSAValue] = {}
+        for value, argument in zip(self.returned, self.block.args[self.inputs :]):
+            if isinstance(value.owner, hlt.FusionOp) and value not in self.targets:
+                self.targets[value] = argument
+
+    def build(self) -> ModuleOp:
+        """The module: kernels first, then ``@main`` over buffers."""
+        for op in self.main.body.block.ops:
+            self._operation(op)
+        for value, argument in zip(self.returned, self.block.args[self.inputs :]):
+            if self.targets.get(value) is not argument:
+                self._copy(value, argument)
+        self.block.add_op(ReturnOp())
+        types = [a.type for a in self.block.args]
+        main = FuncOp("main", FunctionType.from_lists(types, []), Region(self.block))
+        main.attributes["inputs"] = IntegerAttr(self.inputs, i64)
+        return ModuleOp([*self.kernels.values(), main])
+
+    def _operation(self, op: Operation) -> None:
+        if isinstance(op, ReturnOp):
+            return
+        if isinstance(op, hlt.FusionOp):
+            self._fusion(op)
+        elif isinstance(op, hlt.ConstantOp):
+            self._constant(op)
+        elif isinstance(op, hlt.ReshapeOp):
+            self._view(op)
+        else:
+            raise InternalError(f"{op.name} is in no fusion", node=hlt.node_name(op))
+
+    def _constant(self, op: hlt.ConstantOp) -> None:
+        made = ConstantOp.create(
+            properties={"value": op.value}, result_types=[memref_type(op.result.type)]  # type: ignore[arg-type]
+        )
+        self.block.add_op(made)
+        self.memrefs[op.result] = made.result
+
+    def _view(self, op: hlt.ReshapeOp) -> None:
+        made = ViewOp.create(
+            operands=[self.memrefs[op.x]], result_types=[memref_type(op.result.type)]  # type: ignore[arg-type]
+        )
+        self.block.add_op(made)
+        self.memrefs[op.result] = made.result
+
+    def _fusion(self, op: hlt.FusionOp) -> None:
+        kernel = lower_fusion(op, "kernel")
+        weights = [i for i, v in enumerate(op.inputs) if _is_weight(v)]
+        if weights:
+            kernel.properties["weights"] = DenseArrayBase.from_list(i64, weights)
+        name = self._intern(kernel, op)
+        args = [self.memrefs[v] for v in op.inputs] + [self._result(v) for v in op.outputs]
+        call = CallOp.make(name, args)
+        if "hlt.node" in op.attributes:
+            call.attributes["hlt.node"] = op.attributes["hlt.node"]
+        self.block.add_op(call)
+
+    def _intern(self, kernel: KernelOp, op: hlt.FusionOp) -> str:
+        """The name of a kernel with this very content, adding it if it is new."""
+        content = str(kernel)
+        found = self.kernels.get(content)
+        if found is None:
+            found = kernel
+            kernel.properties["sym_name"] = StringAttr(f"k{len(self.kernels)}_{_hint(op)}")
+            self.kernels[content] = kernel
+        return found.sym_name.data
+
+    def _result(self, value: SSAValue) -> SSAValue:
+        target = self.targets.get(value)
+        if target is None:
+            made = BufferOp.create(result_types=[memref_type(value.type)])  # type: ignore[arg-type]
+            self.block.add_op(made)
+            target = made.result
+        self.memrefs[value] = target
+        return target
+
+    def _copy(self, value: SSAValue, argument: SSAValue) -> None:
+        """A returned value that no kernel wrote there: an input, a constant, a view, or a second mention."""
+        builder = KernelBuilder("kernel", [value], [value], [value.type])
+        out = builder.outputs[value]
+        dims = result_dims(out.shape)
+        builder.compute([(builder.source(value), ids(dims))], [(out, ids(dims))], dims, finish=lambda s, x: x)
+        kernel = builder.kernel()
+        content = str(kernel)
+        found = self.kernels.setdefault(content, kernel)
+        if found is kernel:
+            kernel.properties["sym_name"] = StringAttr(f"k{len(self.kernels)}_copy")
+        self.block.add_op(CallOp.make(found.sym_name.data, [self.memrefs[value], argument]))
+
+
+def _is_weight(value: SSAValue) -> bool:
+    return isinstance(value.owner, hlt.ConstantOp)
+
+
+def _hint(op: hlt.FusionOp) -> str:
+    """A readable part of a kernel's name: its heaviest operation."""
+    names = [o.name.removeprefix("hlt.") for o in op.members if splat_of(o) is None]
+    heavy = ("conv", "dot_general", "attention", "softmax", "layer_norm", "reduce_window", "reduce", "concat", "pad")
+    for name in heavy:
+        if name in names:
+            return name
+    return names[-1] if names else "empty"
+
+
+def lower_program(module: ModuleOp) -> ModuleOp:
+    """The loop program of a grouped graph; raises UnsupportedError for what has no kernel."""
+    main = next(op for op in module.ops if isinstance(op, FuncOp) and op.sym_name.data == "main")
+    return ProgramBuilder(main).build()
