@@ -157,6 +157,7 @@ def _object(value: object, what: str) -> dict[str, Any]:
 
 
 def _naturals(value: object, what: str) -> list[int]:
-    if not isinstance(value, list) or not all(type(item) is int and item >= 0 for item in value):
+    items = cast("list[object]", value) if isinstance(value, list) else [None]
+    if not all(type(item) is int and item >= 0 for item in items):
         raise ModelError(f"{what}: not a list of non-negative integers")
-    return cast("list[int]", value)
+    return cast("list[int]", items)

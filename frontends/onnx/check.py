@@ -33,9 +33,8 @@ Functions: TypeAlias = dict[FunctionKey, FunctionProto]
 _NAMED_IN_A_CYCLE = 8
 
 _SINGLE = {"f": AttributeProto.FLOAT, "i": AttributeProto.INT, "s": AttributeProto.STRING}
-_SINGLE |= {"t": AttributeProto.TENSOR, "g": AttributeProto.GRAPH}
 _LISTS = {"floats": AttributeProto.FLOATS, "ints": AttributeProto.INTS, "strings": AttributeProto.STRINGS}
-_TYPE_BY_FIELD = {**_SINGLE, **_LISTS}
+_TYPE_BY_FIELD = {**_SINGLE, "t": AttributeProto.TENSOR, "g": AttributeProto.GRAPH, **_LISTS}
 """The first models did not state the types of attributes."""
 
 
@@ -111,13 +110,14 @@ def _check_attribute(attribute: AttributeProto, label: str, limits: Limits) -> N
         raise ModelError("an attribute without a name", node=label)
     attribute.ClearField("doc_string")
     if not attribute.type:
-        attribute.type = next((kind for name, kind in _TYPE_BY_FIELD.items() if _is_set(attribute, name)), 0)
+        kinds = (kind for name, kind in _TYPE_BY_FIELD.items() if _is_set(attribute, name))
+        attribute.type = next(kinds, AttributeProto.UNDEFINED)
     values = (attribute.floats, attribute.ints, attribute.strings, attribute.tensors, attribute.graphs)
     limits.check("attribute_values", max(map(len, values)), f"{label}: attribute {attribute.name}: values")
 
 
 def _is_set(attribute: AttributeProto, field: str) -> bool:
-    return attribute.HasField(field) if field in _SINGLE else len(getattr(attribute, field)) > 0
+    return len(getattr(attribute, field)) > 0 if field in _LISTS else attribute.HasField(field)
 
 
 def _check_type(kind: TypeProto, what: str, limits: Limits) -> None:

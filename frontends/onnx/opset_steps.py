@@ -124,7 +124,7 @@ def per_activation(edit: Edit) -> None:
         return
     data, scale, bias, mean, variance = (edit.input(index) for index in range(5))
     edit.trim_outputs(1, "the training output")
-    epsilon = edit.constant(np.float32(edit.take_value("epsilon", float, 1e-5)))
+    epsilon = edit.constant(np.array(edit.take_value("epsilon", float, 1e-5), np.float32))
     deviation = edit.emit("Sqrt", [edit.emit("Add", [variance, edit.emit("CastLike", [epsilon, variance])])])
     normal = edit.emit("Div", [edit.emit("Sub", [data, mean]), deviation])
     edit.emit("Add", [edit.emit("Mul", [normal, scale]), bias], output=edit.node.output[0])

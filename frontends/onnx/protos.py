@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -35,7 +36,7 @@ def check_text(message: Message) -> None:
                 raise ModelError(f"{field.full_name} is not UTF-8 somewhere in the model")
 
 
-def _fields(message: Message) -> list[tuple[FieldDescriptor, Any]]:
+def _fields(message: Message) -> Sequence[tuple[FieldDescriptor, Any]]:
     try:
         return message.ListFields()
     except UnicodeDecodeError:

@@ -124,7 +124,7 @@ def test_large_constants_become_initializers() -> None:
         model_of(
             [
                 node("Constant", "", "w", value=numpy_helper.from_array(BIG)),
-                node("Constant", "", "s", value=numpy_helper.from_array(np.float32(2))),
+                node("Constant", "", "s", value=numpy_helper.from_array(np.array(2, np.float32))),
                 node("Mul", "w s", "y"),
             ]
         )

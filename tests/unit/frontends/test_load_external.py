@@ -6,6 +6,7 @@ import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -23,7 +24,7 @@ DATA = VALUES.tobytes()
 
 def model_of(*locations: str, **keys: str) -> onnx.ModelProto:
     """One initializer per location, each of ``VALUES``' shape."""
-    tensors = []
+    tensors: list[TensorProto] = []
     for index, location in enumerate(locations):
         tensor = TensorProto(name=f"w{index}", data_type=TensorProto.FLOAT, dims=[2048])
         tensor.data_location = TensorProto.EXTERNAL
@@ -64,7 +65,7 @@ def test_onnx_s_own_writer(tmp_path: Path) -> None:
     model = model_of()
     for name in ("a", "b"):
         model.graph.initializer.append(onnx.numpy_helper.from_array(VALUES * 2, name))
-    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
+    cast("Any", onnx).save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data", size_threshold=0)
     weights = load_model(tmp_path / "m.onnx").weights
     np.testing.assert_array_equal(weights.array("b"), VALUES * 2)
     assert weights.names() == ("a", "b")

@@ -191,7 +191,7 @@ def test_an_empty_sparse_tensor() -> None:
 def test_random_models_load_to_the_same_arrays(data: st.DataObject) -> None:
     kinds = [kind for kind in ELEMENTS if ELEMENTS[kind].bits >= 8]
     shape = st.lists(st.sampled_from([1, 2, 3, 17, 33]), max_size=3)
-    tensors = []
+    tensors: list[TensorProto] = []
     for index in range(data.draw(st.integers(1, 5))):
         kind, dims = data.draw(st.sampled_from(kinds)), data.draw(shape)
         array = random_bits(kind, int(np.prod(dims, dtype=int))).reshape(dims)
