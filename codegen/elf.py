@@ -147,15 +147,17 @@ def parse_object(data: bytes) -> ObjectFile:
     if data[:4] != b"\x7fELF" or data[5] != 1 or data[4] not in (1, 2):
         raise InternalError("not a little-endian ELF object")
     layout = ELF32 if data[4] == 1 else ELF64
-    kind, machine, _, _, _, table, flags, _, _, _, _, count, names = layout.header.unpack_from(data, MAGIC_BYTES)
+    header: tuple[int, ...] = layout.header.unpack_from(data, MAGIC_BYTES)
+    kind, machine, _, _, _, table, flags, _, _, _, _, count, names = header
     if kind != ET_REL:
         raise InternalError(f"not a relocatable object: ELF type {kind}")
     view = memoryview(data)
-    records = list(layout.section.iter_unpack(view[table : table + count * layout.section.size]))
+    records: list[tuple[int, ...]] = list(layout.section.iter_unpack(view[table : table + count * layout.section.size]))
     strings = [_bytes_of(view, record) for record in records if record[1] == SHT_STRTAB]
     name_table = _bytes_of(view, records[names]) if names else strings[0]
     sections = [_section(view, record, name_table) for record in records]
-    symbols = next((_symbols(layout, s, sections) for s in sections if s.type == SHT_SYMTAB), [])
+    tables = [section for section in sections if section.type == SHT_SYMTAB]
+    symbols = _symbols(layout, tables[0], sections) if tables else []
     for section in sections:
         if section.type == SHT_RELA:
             sections[section.info].relocations = _relocations(layout, section)

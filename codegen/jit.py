@@ -6,7 +6,6 @@ debugged in process is what ships.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import itertools
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from mlc.codegen.image import Image
+from mlc.codegen.processors import available_processors
 from mlc.codegen.runtime import context as ctx
 from mlc.codegen.weights import Region, WeightsImage
 
@@ -213,7 +213,8 @@ class Session:
         frame = self._frame()
         frame.inputs[:] = inputs or (None,)
         frame.outputs[:] = outputs or (None,)
-        run = ctypes.CFUNCTYPE(_checked, ctypes.c_void_p)(self.library.address(f"{self.name}_run_frame"))
+        result: Any = _checked  # ctypes calls it with the status, cheaper than checking in a function around
+        run = ctypes.CFUNCTYPE(result, ctypes.c_void_p)(self.library.address(f"{self.name}_run_frame"))
         step = functools.partial(run, ctypes.c_void_p(frame.address))
         step.__dict__["frame"] = frame  # the frame lives as long as the function
         return step
@@ -242,28 +243,6 @@ def read_metadata(library: Library, name: str) -> dict[str, Any]:
     if metadata["abi"] != ctx.ABI_VERSION:
         raise ModelError(f"the artefact has ABI {metadata['abi']}, this mlc loads {ctx.ABI_VERSION}", node=name)
     return metadata
-
-
-def available_processors() -> int:
-    """Processors that this process may use: its affinity, capped by the CPU quota of its control groups."""
-    processors = len(os.sched_getaffinity(0))
-    return max(1, min([processors, *_cgroup_quotas()]))
-
-
-def _cgroup_quotas() -> list[int]:
-    """The CPU quotas, rounded up to whole processors, of this process's control group and its ancestors."""
-    quotas: list[int] = []
-    with contextlib.suppress(OSError, ValueError, IndexError):
-        lines = Path("/proc/self/cgroup").read_text("ascii").splitlines()
-        group = next((line.split(":", 2)[2] for line in lines if line.startswith("0::")), "/")
-        folder = Path("/sys/fs/cgroup") / group.lstrip("/")
-        for place in (folder, *folder.parents):
-            if place.name == "fs":
-                break
-            with contextlib.suppress(OSError, ValueError):
-                quota, period = (place / "cpu.max").read_text("ascii").split()
-                quotas.append(-(-int(quota) // int(period)))  # int() refuses "max": no limit here
-    return quotas
 
 
 _LIVE: weakref.WeakSet[Session] = weakref.WeakSet()

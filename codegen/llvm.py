@@ -34,7 +34,7 @@ def _llvm() -> Any:
     """llvmlite's binding module with every target and printer initialised."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        import llvmlite.binding as llvm
+        import llvmlite.binding as llvm  # pyright: ignore[reportMissingTypeStubs]
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
     return llvm

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from typing import IO
 
 from mlc.codegen import llvm
+from mlc.codegen.processors import available_processors
 from mlc.codegen.targets.base import Target
 from mlc.codegen.worker import OK, REPLY, encode_request
 
@@ -44,7 +45,7 @@ def compile_ir(texts: Sequence[tuple[str, str]], target: Target, *, jobs: int | 
     refuses a module or a worker dies on it.
     """
     machine = machine_of(target)
-    jobs = min(jobs or len(os.sched_getaffinity(0)), len(texts))
+    jobs = min(jobs or available_processors(), len(texts))
     if jobs <= 1 or sum(len(ir) for _, ir in texts) < IN_PROCESS_CHARACTERS:
         return [_compile_here(machine, name, ir) for name, ir in texts]
     with _POOL.lock:
@@ -66,7 +67,7 @@ def warm_up(jobs: int | None = None) -> None:
     Returns at once: a worker takes about 0.1 s to import LLVM, which the compiler's earlier stages hide.
     """
     with _POOL.lock:
-        _POOL.start(jobs or len(os.sched_getaffinity(0)))
+        _POOL.start(jobs or available_processors())
 
 
 def shut_down() -> None:

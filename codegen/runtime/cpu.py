@@ -5,8 +5,7 @@ has an intrinsic that works for every build, so their few instructions stand as 
 functions. On aarch64 Linux lets a program read the identification registers. Elsewhere nothing can be asked
 without the C library, and the check passes.
 
-References: Intel SDM volume 2A (CPUID); Arm ARM D19 (ID_AA64 registers); x86-64 psABI, microarchitecture
-levels.
+References: Intel SDM volume 2A (CPUID); Arm ARM D19 (ID_AA64 registers); AMD64 APM volume 3 (CPUID).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from mlc.errors import UnsupportedError
 _EAX, _EBX, _ECX, _EDX = range(4)
 
 # (leaf, subleaf) -> register -> LLVM feature name -> bit
-_CPUID: dict[tuple[int, int], dict[int, dict[str, int]]] = {
+CPUID_BITS: dict[tuple[int, int], dict[int, dict[str, int]]] = {
     (1, 0): {
         _ECX: {
             "sse3": 0, "pclmul": 1, "ssse3": 9, "fma": 12, "cx16": 13, "sse4.1": 19, "sse4.2": 20, "crc32": 20,
@@ -70,7 +69,7 @@ _XGETBV_CODE = "31c9 0f01d0 c3"
 """xor ecx,ecx; xgetbv; ret"""
 
 # identification register -> LLVM feature name -> (lowest bit of the four-bit field, least value)
-_AARCH64: dict[str, dict[str, tuple[int, int]]] = {
+AARCH64_FIELDS: dict[str, dict[str, tuple[int, int]]] = {
     "ID_AA64ISAR0_EL1": {"aes": (4, 1), "sha2": (12, 1), "crc": (16, 1), "lse": (20, 2), "rdm": (28, 1),
                          "dotprod": (44, 1), "fp16fml": (48, 1)},
     "ID_AA64ISAR1_EL1": {"rcpc": (20, 1), "bf16": (44, 1), "i8mm": (52, 1)},
@@ -105,11 +104,11 @@ Masks = dict[tuple[int, int], dict[int, int]]
 
 def _x86_masks(features: frozenset[str]) -> Masks:
     """What to ask ``cpuid`` for."""
-    known = {name for registers in _CPUID.values() for bits in registers.values() for name in bits}
+    known = {name for registers in CPUID_BITS.values() for bits in registers.values() for name in bits}
     if unknown := features - known - _X86_BASELINE:
         raise _unknown(unknown)
     masks: Masks = {}
-    for leaf, registers in _CPUID.items():
+    for leaf, registers in CPUID_BITS.items():
         for register, bits in registers.items():
             if mask := sum({1 << bit for name, bit in bits.items() if name in features}):
                 masks.setdefault(leaf, {})[register] = mask
@@ -203,12 +202,12 @@ def _signed(word: int) -> int:
 
 
 def _aarch64_check(features: frozenset[str]) -> str:
-    known = {name for fields in _AARCH64.values() for name in fields}
+    known = {name for fields in AARCH64_FIELDS.values() for name in fields}
     if unknown := features - known - _AARCH64_BASELINE:
         raise _unknown(unknown)
     steps: list[str] = []
     metadata: list[str] = []
-    for number, (register, fields) in enumerate(_AARCH64.items()):
+    for number, (register, fields) in enumerate(AARCH64_FIELDS.items()):
         wanted = {name: fields[name] for name in sorted(fields.keys() & features)}
         if not wanted:
             continue

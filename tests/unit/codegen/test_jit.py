@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlc.codegen import jit
-from mlc.codegen.jit import Library, Session, available_processors, raise_status
+from mlc.codegen import processors
+from mlc.codegen.jit import Library, Session, raise_status
+from mlc.codegen.processors import available_processors
 from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
 from mlc.codegen.targets.base import Target
 from mlc.codegen.weights import WeightsImage
@@ -161,7 +162,7 @@ def test_session_in_a_forked_child_runs_alone(
 
 
 def test_quota_caps_the_processors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jit, "_cgroup_quotas", lambda: [1, 7])
+    monkeypatch.setattr(processors, "_cgroup_quotas", lambda: [1, 7])
     assert available_processors() == 1
 
 

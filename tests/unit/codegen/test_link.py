@@ -113,7 +113,7 @@ def test_linked_code_runs(x86_64: Target, blob: Path) -> None:
 def test_segments(linkable: Target, blob: Path) -> None:
     """Nothing is writable and executable; what is mapped lies within the file; the stack is not executable."""
     image = _link(linkable, blob).to_bytes()
-    elf = ELFFile(BytesIO(image))
+    elf: Any = ELFFile(BytesIO(image))
     loads = [segment for segment in elf.iter_segments() if segment["p_type"] == "PT_LOAD"]
     assert [segment["p_flags"] for segment in loads] == [4, 5, 6, 6, 4]
     for segment in loads:
@@ -127,7 +127,7 @@ def test_segments(linkable: Target, blob: Path) -> None:
 
 
 def test_symbols(linkable: Target, blob: Path) -> None:
-    elf = ELFFile(BytesIO(_link(linkable, blob).to_bytes()))
+    elf: Any = ELFFile(BytesIO(_link(linkable, blob).to_bytes()))
     dynamic = {symbol.name: symbol for symbol in elf.get_section_by_name(".dynsym").iter_symbols() if symbol.name}
     assert tuple(name for name, symbol in dynamic.items() if symbol["st_shndx"] != "SHN_UNDEF") == EXPORTS
     assert {name for name, symbol in dynamic.items() if symbol["st_shndx"] == "SHN_UNDEF"} == {"getpid"}
@@ -143,7 +143,7 @@ def _dynamic(elf: Any) -> Any:
 
 
 def test_exports_are_found_by_hash(linkable: Target, blob: Path) -> None:
-    elf = ELFFile(BytesIO(_link(linkable, blob).to_bytes()))
+    elf: Any = ELFFile(BytesIO(_link(linkable, blob).to_bytes()))
     table = elf.get_section_by_name(".hash")
     for name in EXPORTS:
         assert table.get_symbol(name).name == name
@@ -170,7 +170,7 @@ def test_aarch64_addresses(blob: Path) -> None:
     """The page and offset of the function that ``direct`` calls, and of the table slot of the weights, decoded."""
     target = Target("a", "aarch64-unknown-linux-gnu", "generic", frozenset(), 16, 32, elf_machine=EM_AARCH64)
     image = _link(target, blob).to_bytes()
-    elf = ELFFile(BytesIO(image))
+    elf: Any = ELFFile(BytesIO(image))
     symbols = {symbol.name: symbol["st_value"] for symbol in elf.get_section_by_name(".symtab").iter_symbols()}
     text = elf.get_section_by_name(".text")
 
