@@ -159,7 +159,8 @@ def constant_value(value: Operation | Attribute) -> np.ndarray[Any, Any] | None:
 
 def _is_finite(attr: Attribute) -> bool:
     array = constant_value(attr)
-    return array is None or not is_float(element_type(array.dtype)) or bool(np.isfinite(array).all())
+    with np.errstate(invalid="ignore"):  # signalling NaNs
+        return array is None or not is_float(element_type(array.dtype)) or bool(np.isfinite(array).all())
 
 
 def _to_bytes(array: np.ndarray[Any, Any]) -> bytes:
