@@ -1,0 +1,1 @@
+"""The classic networks, layer for layer as torchvision, ultralytics or PyTorch Hub define them."""
