@@ -423,3 +423,31 @@ def test_resizing_up_and_down_at_once_is_refused() -> None:
     scales = np.array([1, 1, 2, 0.5], np.float32)
     with pytest.raises(UnsupportedError, match="enlarges one dim and shrinks another"):
         load_model(build(10, [node("Resize", "x", "s")], {"x": X}, {"s": scales}))
+
+
+BACKEND = Path(onnx.__file__).parent / "backend/test/data"
+EXPORTED = sorted([*BACKEND.glob("pytorch-converted/*/model.onnx"), *BACKEND.glob("pytorch-operator/*/model.onnx")])
+
+
+def stored_tensors(folder: Path, kind: str) -> list[Array]:
+    paths = (folder / f"{kind}_{index}.pb" for index in range(len(list(folder.glob(f"{kind}_*.pb")))))
+    return [numpy_helper.to_array(TensorProto.FromString(path.read_bytes())) for path in paths]
+
+
+@pytest.mark.parametrize("path", EXPORTED, ids=lambda path: path.parent.name)
+def test_models_exported_with_opset_6_compute_what_they_did(path: Path) -> None:
+    """PyTorch's exports of 2018, with the inputs and outputs that onnx ships."""
+    loaded = load_model(path)
+    check_nodes(loaded)
+    for tensor in loaded.proto.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(np.array(loaded.array(tensor)), tensor.name))
+    data = path.parent / "test_data_set_0"
+    constants = {tensor.name for tensor in loaded.proto.graph.initializer}
+    names = [value.name for value in loaded.proto.graph.input if value.name not in constants]
+    inputs = dict(zip(names, stored_tensors(data, "input"), strict=True))
+    for value, expected in zip(loaded.proto.graph.output, stored_tensors(data, "output"), strict=True):
+        np.testing.assert_allclose(run(loaded, inputs, value.name), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_exported_models_are_there() -> None:
+    assert len(EXPORTED) > 100
