@@ -214,10 +214,10 @@ def is_float(dtype: np.dtype[Any]) -> bool:
 
 def epsilon(dtype: np.dtype[Any]) -> float:
     """The distance from 1 to the next number of ``dtype``."""
-    return float(_finfo(dtype).eps)
+    return float(float_info(dtype).eps)
 
 
-def _finfo(dtype: np.dtype[Any]) -> Any:
+def float_info(dtype: np.dtype[Any]) -> Any:
     import ml_dtypes
 
     finfo: Any = np.finfo if dtype.kind == "f" else ml_dtypes.finfo
@@ -254,7 +254,7 @@ def _check_reduction(actual: Array, expected: Array, policy: Reduction) -> Repor
     accumulator = np.result_type(actual.dtype, np.float32) if actual.dtype.kind == "f" else np.dtype(np.float32)
     limit = policy.factor * math.sqrt(policy.terms) * epsilon(accumulator) * policy.magnitude.astype(np.float64)
     limit += epsilon(actual.dtype) * np.abs(expected.astype(np.float64))
-    limit += policy.terms * float(_finfo(actual.dtype).smallest_subnormal)
+    limit += policy.terms * float(float_info(actual.dtype).smallest_subnormal)
     within = np.isfinite(limit) & (_error(actual, expected) <= limit)
     bad = ~within & ~_same_special(actual, expected)
     return _verdict(actual, expected, np.asarray(bad), f"{policy.factor:g} sqrt({policy.terms}) eps sum|a||b|")
