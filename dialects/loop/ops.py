@@ -432,3 +432,16 @@ class LdexpOp(IRDLOperation):
 
     def __init__(self, p: SSAValue | Operation, n: SSAValue | Operation) -> None:
         super().__init__(operands=[p, n], result_types=[SSAValue.get(p).type])
+
+
+@irdl_op_definition
+class RemfOp(IRDLOperation):
+    """The remainder of a division that truncates, exact as C's fmod: ``%r = loop.remf %x, %y : f32``."""
+
+    name = "loop.remf"
+    T: ClassVar = VarConstraint("T", base(Float32Type) | base(Float64Type))
+    x = operand_def(T)
+    y = operand_def(T)
+    result = result_def(T)
+    traits = traits_def(Pure())
+    assembly_format = "$x `,` $y attr-dict `:` type($result)"

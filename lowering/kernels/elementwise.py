@@ -10,6 +10,7 @@ from xdsl.dialects.builtin import IntegerType, TensorType, i1
 from xdsl.ir import Attribute, Operation, SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.loop import RemfOp
 from mlc.lowering.kernels.builder import KernelBuilder, ids, is_unsigned, lowers, result_dims, signless
 from mlc.lowering.scalar import Scalar
 
@@ -38,7 +39,7 @@ def _rem(s: Scalar, op: hlt.RemOp, a: Sequence[SSAValue]) -> SSAValue:
     """C remainder; ``floor`` mode takes the divisor's sign."""
     x, y = a
     if not isinstance(x.type, IntegerType):
-        rest = s.binary(arith.RemfOp, x, y)
+        rest = s.binary(RemfOp, x, y)
     else:
         rest = s.op(arith.RemUIOp if _unsigned(op) else arith.RemSIOp, [x, y], x.type)
     if op.mode == "trunc" or _unsigned(op):

@@ -10,12 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects import arith, math
+from xdsl.dialects import math
 from xdsl.dialects.builtin import Float32Type, Float64Type, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from mlc.dialects.loop import ComputeOp
+from mlc.dialects.loop import ComputeOp, RemfOp
 from mlc.errors import UnsupportedError
 from mlc.lowering.scalar import Scalar
 from mlc.lowering.loops import polynomials as poly
@@ -59,7 +59,7 @@ EXPANSIONS: dict[type[Operation], Callable[..., SSAValue]] = {
     math.AcoshOp: poly.acosh,
     math.AtanhOp: poly.atanh,
     math.PowFOp: poly.power,
-    arith.RemfOp: poly.remainder,
+    RemfOp: poly.remainder,
 }
 """How each function is computed."""
 

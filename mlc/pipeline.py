@@ -1,0 +1,125 @@
+"""The whole way from a model to code, in order. Nothing else decides the order of anything.
+
+`STAGES` names what can be looked at on the way, by file extension; `lower` and `generate` are the way itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from xdsl.dialects.builtin import ModuleOp
+    from xdsl.passes import ModulePass
+
+    from mlc.codegen.targets import Target
+    from mlc.dialects.context import CompilerContext
+    from mlc.pass_manager import PassManager
+
+STAGES: dict[str, str] = {
+    "onnx": ".onnx",
+    "graph": ".hlt.mlir",
+    "fused": ".fused.mlir",
+    "kernels": ".loop.mlir",
+    "scheduled": ".scheduled.mlir",
+    "llvm": ".ll",
+    "asm": ".s",
+    "obj": ".o",
+}
+"""Stage name to file extension, in order; every text stage but the last two can be resumed from."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a compilation may be told: the target, the threads to balance for, the optimisation level.
+
+    ``opt_level`` 0 skips everything optional; 1 fuses and folds; 2 and 3 (the default) also choose layouts.
+    ``strict`` asks for the same bits on every machine: no fused multiply-adds.
+    """
+
+    target: Target
+    threads: int = 1
+    opt_level: int = 3
+    strict: bool = False
+    extra: dict[str, object] = field(default_factory=dict[str, object])
+
+
+def graph_passes(options: Options) -> Iterator[ModulePass]:
+    """Tensors to tensors: simplify, recognise, make what kernels need explicit."""
+    from mlc.lowering.graph.canonicalize import CanonicalizePass
+    from mlc.lowering.graph.eliminate_common import EliminateCommonPass
+    from mlc.lowering.graph.eliminate_dead import EliminateDeadPass
+    from mlc.lowering.graph.fold_batch_norm import FoldBatchNormPass
+    from mlc.lowering.graph.fold_constants import FoldConstantsPass
+    from mlc.lowering.graph.legalize import LegalizePass
+    from mlc.lowering.graph.recognize_composites import RecognizeCompositesPass
+
+    yield FoldConstantsPass()
+    yield CanonicalizePass()
+    if options.opt_level > 0:
+        yield FoldBatchNormPass()
+        yield RecognizeCompositesPass()
+        yield CanonicalizePass()
+    yield LegalizePass()
+    yield FoldConstantsPass()
+    yield CanonicalizePass()
+    yield EliminateCommonPass()
+    yield EliminateDeadPass()
+
+
+def fusion_passes(options: Options) -> Iterator[ModulePass]:
+    """Tensors to groups of tensors that become one kernel each."""
+    from mlc.lowering.graph.group import GroupPass
+
+    yield GroupPass()
+
+
+def loop_passes(options: Options) -> Iterator[ModulePass]:
+    """Computes to explicit nests around register tiles."""
+    from mlc.lowering.loops.assign_schedules import AssignSchedulesPass
+    from mlc.lowering.loops.collapse import CollapsePass
+    from mlc.lowering.loops.expand_math import ExpandMathPass
+    from mlc.lowering.loops.fuse import FusePass
+    from mlc.lowering.loops.hoist_packs import HoistPacksPass
+    from mlc.lowering.loops.nest import NestPass
+    from mlc.lowering.loops.pack import PackPass
+    from mlc.lowering.loops.parallelize import ParallelizePass
+    from mlc.lowering.loops.place_scratch import PlaceScratchPass
+    from mlc.lowering.loops.plan_memory import PlanMemoryPass
+    from mlc.lowering.loops.prefetch import PrefetchPass
+    from mlc.lowering.loops.select_rows import SelectRowsPass
+    from mlc.lowering.loops.split import SplitPass
+
+    name = options.target.name
+    yield FusePass()
+    yield CollapsePass()
+    yield AssignSchedulesPass(target=name)
+    yield ExpandMathPass()
+    yield PlaceScratchPass()
+    yield SplitPass()
+    yield PackPass()
+    yield SelectRowsPass(strict=options.strict)
+    yield NestPass()
+    yield PrefetchPass()
+    yield ParallelizePass(threads=options.threads)
+    yield HoistPacksPass()
+    yield PlanMemoryPass()
+
+
+def to_fused(module: ModuleOp, manager: PassManager, options: Options) -> None:
+    """From an imported graph to a grouped one, in place."""
+    manager.run(module, graph_passes(options))
+    manager.run(module, fusion_passes(options))
+
+
+def to_kernels(module: ModuleOp, context: CompilerContext) -> ModuleOp:
+    """From a grouped graph to a loop program of computes."""
+    from mlc.lowering.kernels.program import lower_program
+
+    return lower_program(module)
+
+
+def to_scheduled(program: ModuleOp, manager: PassManager, options: Options) -> None:
+    """From computes to explicit nests, in place."""
+    manager.run(program, loop_passes(options))
