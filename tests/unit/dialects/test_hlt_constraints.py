@@ -222,13 +222,18 @@ def test_broken_constraint(label: str, make: Make) -> None:
         make()
 
 
-def test_every_label_is_broken_by_some_case() -> None:
+def test_every_label_is_documented_and_broken_by_some_case() -> None:
     """The labels in the sources, and the names of the closed sets of words, are those of the table."""
     sources = "".join(path.read_text() for path in Path(hlt_package.__file__).parent.glob("*.py"))
     labels = set(re.findall(r'(?:fail\(\s*|VerifyException\(f")["\[]+(\w+)', sources)) | {"weight_digest"}
     labels |= {field.name for op in hlt.OPERATIONS for field in fields_of(op).values() if hasattr(field, "words")}
     labels |= set(re.findall(r': "(\w+_element_type)"', sources))
     assert labels == {label for label, _ in BROKEN}
+    reference = Path(__file__).parents[3] / "docs/reference/hlt.md"
+    rows = reference.read_text().split("## Constraints")[1].splitlines()
+    assert labels == {
+        label for row in rows if row.startswith("| `") for label in re.findall("`(.*?)`", row.split("|")[1])
+    }
 
 
 def test_verify_refuses_what_the_constructor_refuses() -> None:

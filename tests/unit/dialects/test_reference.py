@@ -70,7 +70,7 @@ def test_integers_round_once(dtype: Any, number: int) -> None:
     if np.isinf(rounded[0]):
         assert abs(number) >= float(info.max) * (1 + float(info.eps) / 4)
     else:
-        assert 2 * abs(int(rounded[0]) - number) <= abs(number) * float(info.eps)
+        assert 2 * abs(int(float(rounded[0])) - number) <= abs(number) * float(info.eps)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
