@@ -166,9 +166,7 @@ class Scalar:
     def logical_not(self, x: SSAValue) -> SSAValue:
         return self.op(arith.XOrIOp, [x, self.constant(1, i1)], i1)
 
-    def cast(
-        self, x: SSAValue, to: Attribute, *, from_unsigned: bool = False, to_unsigned: bool = False
-    ) -> SSAValue:
+    def cast(self, x: SSAValue, to: Attribute, *, from_unsigned: bool = False, to_unsigned: bool = False) -> SSAValue:
         """Numeric conversion: to bool is ``!= 0``; float to integer truncates and saturates."""
         source = x.type
         if source == to:

@@ -219,5 +219,3 @@ def build_frame(
         embedded_weights=embedded_weights,
     )
     return Frame(program, kernels, builder.payload)
-
-

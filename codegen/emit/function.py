@@ -65,9 +65,7 @@ class FunctionEmitter:
         self.out.emit("  ret void")
         parameters = ", ".join(f"ptr {self._attributes(i)}%a{i}" for i in range(len(names)))
         comma = ", " if parameters else ""
-        head = (
-            f"define void @{self.kernel.sym_name.data}({parameters}{comma}i64 %tid, i64 %nt) #0 {{\nentry:\n"
-        )
+        head = f"define void @{self.kernel.sym_name.data}({parameters}{comma}i64 %tid, i64 %nt) #0 {{\nentry:\n"
         return head + "\n".join(self.out.lines) + "\n}\n"
 
     def _attributes(self, index: int) -> str:
@@ -95,9 +93,7 @@ class FunctionEmitter:
         for buffer, path in self.prefixes.get(iv, ()):
             outer = self.pointers[buffer, path[:-1]]
             offset = self._scaled(self.ivs[iv], path[-1][1])
-            self.pointers[buffer, path] = self.out.value(
-                f"getelementptr inbounds i8, ptr {outer}, i64 {offset}"
-            )
+            self.pointers[buffer, path] = self.out.value(f"getelementptr inbounds i8, ptr {outer}, i64 {offset}")
 
     def _scaled(self, iv: str, factor: int) -> str:
         return iv if factor == 1 else self.out.value(f"mul nsw i64 {iv}, {factor}")
@@ -138,9 +134,7 @@ class FunctionEmitter:
         assert isinstance(op, TileOp)
         lane = next((a.size for a in op.axes.data if a.kind == "l"), 1)
         tiles = [self.tiles[t] for t in op.tiles]
-        emitter = TileEmitter(
-            Lanes(self.out, self.target, lane), op, self._pointer(op), self._index_base(op), tiles
-        )
+        emitter = TileEmitter(Lanes(self.out, self.target, lane), op, self._pointer(op), self._index_base(op), tiles)
         for result, registers in zip(op.res, emitter.emit()):
             self.tiles[result] = registers
 
@@ -229,10 +223,7 @@ class FunctionEmitter:
                 assert isinstance(type_, TileType)
                 final = self.tiles[result] = self.tiles[value]
                 name = _vector_type(type_)
-                lines += [
-                    f"  {registers[k]} = phi {name} [{init[k]}, %{before}], [{final[k]}, %{latch}]"
-                    for k in init
-                ]
+                lines += [f"  {registers[k]} = phi {name} [{init[k]}, %{before}], [{final[k]}, %{latch}]" for k in init]
         self.out.lines[position:position] = lines
 
 

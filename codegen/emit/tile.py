@@ -129,9 +129,7 @@ class TileEmitter:
         parts = self.op.tail.data.split(":")
         return parts[0], int(parts[1]), len(parts) > 2
 
-    def _operand(
-        self, buffer: SSAValue, access: Access, pointer: Callable[[SSAValue, Access], str]
-    ) -> Operand:
+    def _operand(self, buffer: SSAValue, access: Access, pointer: Callable[[SSAValue, Access], str]) -> Operand:
         element = buffer.type.element_type  # type: ignore[attr-defined]
         size = spelling(element)[2]
         offsets = dict(access.axes)
@@ -214,11 +212,7 @@ class TileEmitter:
         return self.valid > 0 and point.index.get(self.tail_dim, 0) == self.last
 
     def _mask(self) -> str:
-        return (
-            "<"
-            + ", ".join(f"i1 {'true' if i < self.valid else 'false'}" for i in range(self.ctx.width))
-            + ">"
-        )
+        return "<" + ", ".join(f"i1 {'true' if i < self.valid else 'false'}" for i in range(self.ctx.width)) + ">"
 
     # --- operands
 
@@ -258,14 +252,10 @@ class TileEmitter:
         if operand.lane == 0:
             if operand.along is not None:
                 return self._by_lane(operand, number, offset, point)
-            return self._memo(
-                ("splat", number, offset), lambda: self._splat(self._scalar(operand, offset), operand)
-            )
+            return self._memo(("splat", number, offset), lambda: self._splat(self._scalar(operand, offset), operand))
         partial = self._is_tail(point) and not operand.full
         if operand.lane == size:
-            return self._memo(
-                ("vector", number, offset, partial), lambda: self._vector(operand, offset, partial)
-            )
+            return self._memo(("vector", number, offset, partial), lambda: self._vector(operand, offset, partial))
         if operand.along is not None and not partial:
             return self._transposed(operand, number, offset, point)
         return self._memo(("gather", number, offset, partial), lambda: self._gather(operand, offset, partial))
@@ -313,9 +303,7 @@ class TileEmitter:
         type_, width = self.ctx.type(operand.element), self.ctx.width
         name = spelling(operand.element)[0]
         inserted = self.out.value(f"insertelement {type_} poison, {name} {scalar}, i64 0")
-        return self.out.value(
-            f"shufflevector {type_} {inserted}, {type_} poison, <{width} x i32> zeroinitializer"
-        )
+        return self.out.value(f"shufflevector {type_} {inserted}, {type_} poison, <{width} x i32> zeroinitializer")
 
     def _by_lane(self, operand: Operand, number: int, offset: int, point: Point) -> str:
         """A splat taken from a lane of a vector that lies along a register axis."""
@@ -328,9 +316,7 @@ class TileEmitter:
             vector = self._memo(("vector", number, start, False), lambda: self._vector(operand, start, False))
             type_ = self.ctx.type(operand.element)
             lanes = ", ".join([f"i32 {lane}"] * width)
-            return self.out.value(
-                f"shufflevector {type_} {vector}, {type_} poison, <{width} x i32> <{lanes}>"
-            )
+            return self.out.value(f"shufflevector {type_} {vector}, {type_} poison, <{width} x i32> <{lanes}>")
 
         return self._memo(("lane", number, offset), make)
 
@@ -365,9 +351,7 @@ class TileEmitter:
             return value
         type_, width = self.ctx.type(element), self.ctx.width
         first = self.out.value(f"insertelement {type_} poison, {scalar} {value}, i64 0")
-        splat = self.out.value(
-            f"shufflevector {type_} {first}, {type_} poison, <{width} x i32> zeroinitializer"
-        )
+        splat = self.out.value(f"shufflevector {type_} {first}, {type_} poison, <{width} x i32> zeroinitializer")
         if lane == 0:
             return splat
         steps = ", ".join(f"{scalar} {lane * i}" for i in range(width))

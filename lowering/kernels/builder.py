@@ -12,14 +12,6 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from xdsl.dialects.builtin import (
-    IntegerType,
-    MemRefType,
-    StringAttr,
-    TensorType,
-)
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
-
 from mlc.dialects import hlt
 from mlc.dialects.hlt.layout import LayoutAttr
 from mlc.dialects.loop import (
@@ -31,8 +23,16 @@ from mlc.dialects.loop import (
     ScratchOp,
 )
 from mlc.dialects.loop.affine import Expr, dim, floordiv, mod
-from mlc.errors import InternalError, UnsupportedError
 from mlc.lowering.scalar import Body, region
+from xdsl.dialects.builtin import (
+    IntegerType,
+    MemRefType,
+    StringAttr,
+    TensorType,
+)
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+from mlc.errors import InternalError, UnsupportedError
 
 Index: TypeAlias = Sequence[Expr]
 """A logical index of a tensor: one expression per dim."""
@@ -191,9 +191,7 @@ class KernelBuilder:
         def with_splats(body: Body) -> Body:
             def build(scalar: Any, *args: SSAValue) -> Any:
                 rest = iter(args)
-                full = [
-                    scalar.constant(s.value, s.element) if isinstance(s, Splat) else next(rest) for s in sources
-                ]
+                full = [scalar.constant(s.value, s.element) if isinstance(s, Splat) else next(rest) for s in sources]
                 return body(scalar, *full, *rest)
 
             return build

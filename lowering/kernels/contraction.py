@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import f32
-from xdsl.ir import Attribute, SSAValue
-
 from mlc.dialects import hlt
 from mlc.dialects.hlt.base import shape_of
 from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr, constant
-from mlc.errors import UnsupportedError
 from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, ids, lowers, result_dims
 from mlc.lowering.scalar import Scalar, is_half
+from xdsl.dialects.builtin import f32
+from xdsl.ir import Attribute, SSAValue
+
+from mlc.errors import UnsupportedError
 
 
 def accumulator(element: Attribute) -> Attribute:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from xdsl.dialects import arith, math
-from xdsl.dialects.builtin import IntegerType, TensorType, i1
-from xdsl.ir import Attribute, Operation, SSAValue
-
 from mlc.dialects import hlt
 from mlc.dialects.loop import RemfOp
 from mlc.lowering.kernels.builder import KernelBuilder, ids, is_unsigned, lowers, result_dims, signless
 from mlc.lowering.scalar import Scalar
+from xdsl.dialects import arith, math
+from xdsl.dialects.builtin import IntegerType, TensorType, i1
+from xdsl.ir import Attribute, Operation, SSAValue
 
 Form = Callable[[Scalar, Any, Sequence[SSAValue]], SSAValue]
 """Builds the scalar code of an operation from its operands' elements."""
@@ -200,5 +199,3 @@ def lower_elementwise(builder: KernelBuilder, op: Operation) -> None:
         dims,
         finish=lambda s, *args: form(s, op, args),
     )
-
-

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from xdsl.dialects import math
-from xdsl.dialects.builtin import FloatAttr, f32
-from xdsl.ir import SSAValue
-
 from mlc.dialects import hlt
-from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr
 from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, ids, lowers, result_dims
 from mlc.lowering.kernels.contraction import accumulator
 from mlc.lowering.scalar import Scalar
+from xdsl.dialects import math
+from xdsl.dialects.builtin import FloatAttr, f32
+from xdsl.ir import SSAValue
 
 NONPOSITIVE = "nonpositive"
 """Attribute of a `math.exp` whose operand is known to be at most 0."""
@@ -89,9 +87,7 @@ def _exp_of_difference(s: Scalar, a: SSAValue, peak: SSAValue) -> SSAValue:
     return result
 
 
-def _log_softmax(
-    rows: Rows, x: tuple[Source, list[Expr]], peak: Buffer, total: Buffer, target: Buffer
-) -> None:
+def _log_softmax(rows: Rows, x: tuple[Source, list[Expr]], peak: Buffer, total: Buffer, target: Buffer) -> None:
     """``x - (max + log(sum(exp(x - max))))``."""
     row, acc = rows.row_index, peak.element
     rows.builder.compute(
@@ -112,9 +108,7 @@ def _log_softmax(
     )
 
 
-def _sum(
-    rows: Rows, ins: list[tuple[Source, list[Expr]]], out: Buffer, value: object, finish: object
-) -> None:
+def _sum(rows: Rows, ins: list[tuple[Source, list[Expr]]], out: Buffer, value: object, finish: object) -> None:
     acc = out.element
     rows.builder.compute(
         ins,
@@ -205,5 +199,3 @@ def _scale_and_shift(
         return s.cast(value, target.element)
 
     rows.builder.compute(ins, [(target, rows.index)], rows.dims, finish=finish)
-
-

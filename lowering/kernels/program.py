@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from mlc.dialects import hlt
+from mlc.dialects.loop import BufferOp, CallOp, ConstantOp, KernelOp, ViewOp
+from mlc.lowering.kernels import lower_fusion
+from mlc.lowering.kernels.builder import KernelBuilder, ids, memref_type, result_dims, splat_of
 from xdsl.dialects.builtin import DenseArrayBase, FunctionType, IntegerAttr, ModuleOp, StringAttr, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 
-from mlc.dialects import hlt
-from mlc.dialects.loop import BufferOp, CallOp, ConstantOp, KernelOp, ViewOp
 from mlc.errors import InternalError
-from mlc.lowering.kernels import lower_fusion
-from mlc.lowering.kernels.builder import KernelBuilder, ids, memref_type, result_dims, splat_of
 
 
 class ProgramBuilder:
@@ -59,14 +59,16 @@ class ProgramBuilder:
 
     def _constant(self, op: hlt.ConstantOp) -> None:
         made = ConstantOp.create(
-            properties={"value": op.value}, result_types=[memref_type(op.result.type)]  # type: ignore[arg-type]
+            properties={"value": op.value},
+            result_types=[memref_type(op.result.type)],  # type: ignore[arg-type]
         )
         self.block.add_op(made)
         self.memrefs[op.result] = made.result
 
     def _view(self, op: hlt.ReshapeOp) -> None:
         made = ViewOp.create(
-            operands=[self.memrefs[op.x]], result_types=[memref_type(op.result.type)]  # type: ignore[arg-type]
+            operands=[self.memrefs[op.x]],
+            result_types=[memref_type(op.result.type)],  # type: ignore[arg-type]
         )
         self.block.add_op(made)
         self.memrefs[op.result] = made.result

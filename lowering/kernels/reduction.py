@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from math import prod
 
-from xdsl.dialects import arith
-from xdsl.dialects.builtin import IntegerType, i64
-from xdsl.ir import Attribute, SSAValue
-
 from mlc.dialects import hlt
 from mlc.dialects.hlt.base import element_of, shape_of
 from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr
-from mlc.errors import UnsupportedError
 from mlc.lowering.kernels.builder import KernelBuilder, ids, is_unsigned, lowers, result_dims
 from mlc.lowering.kernels.contraction import accumulator
 from mlc.lowering.scalar import Scalar
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import IntegerType, i64
+from xdsl.ir import Attribute, SSAValue
+
+from mlc.errors import UnsupportedError
 
 
 def identity(kind: str, element: Attribute, unsigned: bool = False) -> float | int | bool:

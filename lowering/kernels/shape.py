@@ -6,15 +6,14 @@ import itertools
 from collections.abc import Sequence
 from math import prod
 
-from xdsl.dialects.builtin import i64
-from xdsl.ir import Operation
-
 from mlc.dialects import hlt
 from mlc.dialects.hlt.base import shape_of
 from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr, constant, floordiv, linear, mod
 from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Splat, ids, lowers, result_dims, splat_of
 from mlc.lowering.scalar import Scalar
+from xdsl.dialects.builtin import i64
+from xdsl.ir import Operation
 
 
 def copy(
@@ -100,9 +99,7 @@ def lower_reverse(builder: KernelBuilder, op: hlt.ReverseOp) -> None:
     source = builder.buffer(op.x)
     target = builder.result(op.result)
     dims = result_dims(target.shape)
-    index = [
-        e.times(-1).shifted(d.extent - 1) if i in op.axes else e for i, (e, d) in enumerate(zip(ids(dims), dims))
-    ]
+    index = [e.times(-1).shifted(d.extent - 1) if i in op.axes else e for i, (e, d) in enumerate(zip(ids(dims), dims))]
     copy(builder, source, index, target, ids(dims), dims)
 
 
@@ -160,9 +157,7 @@ def lower_pad(builder: KernelBuilder, op: hlt.PadOp) -> None:
         copy(builder, inner, index, target, out, dims)
 
 
-def border_boxes(
-    extents: Sequence[int], low: Sequence[int], high: Sequence[int]
-) -> list[list[tuple[int, int]]]:
+def border_boxes(extents: Sequence[int], low: Sequence[int], high: Sequence[int]) -> list[list[tuple[int, int]]]:
     """Disjoint boxes (start, count per dim) that cover the border of a padded tensor."""
     whole = [(0, n + a + b) for n, a, b in zip(extents, low, high)]
     inside = [(a, n) for n, a in zip(extents, low)]

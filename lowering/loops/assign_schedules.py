@@ -18,14 +18,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
-
 from mlc.codegen.targets import Target, find_target
 from mlc.dialects.loop import ComputeOp, KernelOp, Level, Plan, ScheduleAttr
 from mlc.lowering.loops.facts import Facts, Operand
 from mlc.lowering.loops.levels import ceil_div
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
 
 UNROLL_BUDGET = 126
 """Operations per unrolled tile that still run at full speed from the decoded-instruction cache."""
@@ -74,7 +73,7 @@ class Scheduler:
         """The dim whose neighbours share a vector ("" for scalar code), and whether it is a reduction."""
         best, best_cost = "", float(self.width) * max(1, len(self.facts.operands))
         for name in self.facts.kinds:
-            if self.facts.kinds[name] == "s" or name in self.shared and self.shared[name] == 1:
+            if self.facts.kinds[name] == "s" or (name in self.shared and self.shared[name] == 1):
                 continue
             cost = self._lane_cost(name)
             if cost < best_cost:
@@ -331,7 +330,9 @@ class Scheduler:
         rows = {n: e for n, e in self.extents.items() if n in self.shared and e > 1 and n != lane}
         square = self._square(lane) if lane else ""
         batch = [n for n in facts.parallel if n not in (lane, square) and n not in rows]
-        vectors = 1 if square else max(1, min(4 if not rows else 2, ceil_div(self.extents[lane], self.width))) if lane else 1
+        vectors = (
+            1 if square else max(1, min(4 if not rows else 2, ceil_div(self.extents[lane], self.width))) if lane else 1
+        )
         levels = self._single_loops(self._by_output(batch))
         if square:
             levels += self._blocked_loops(square, self.width)
@@ -441,5 +442,3 @@ class AssignSchedulesPass(ModulePass):
         target = find_target(self.target)
         for kernel in [o for o in op.walk() if isinstance(o, KernelOp)]:
             schedule_kernel(kernel, target)
-
-

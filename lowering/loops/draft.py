@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from mlc.dialects.loop import ComputeOp, Dim, DimsAttr, IndexOp, MapAttr, YieldOp
+from mlc.dialects.loop.affine import Expr, substitute
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import IntegerAttr, IntegerType, StringAttr
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
-
-from mlc.dialects.loop import ComputeOp, Dim, DimsAttr, IndexOp, MapAttr, YieldOp
-from mlc.dialects.loop.affine import Expr, substitute
 
 
 class Use(NamedTuple):
@@ -93,7 +92,11 @@ class Draft:
 
 
 def inline(
-    block: Block, before: Operation | None, source: Block, values: Mapping[SSAValue, SSAValue], index: Mapping[str, Expr]
+    block: Block,
+    before: Operation | None,
+    source: Block,
+    values: Mapping[SSAValue, SSAValue],
+    index: Mapping[str, Expr],
 ) -> list[SSAValue]:
     """Copy ``source``'s code into ``block``; returns the values it yields.
 

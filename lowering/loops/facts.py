@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from xdsl.ir import SSAValue
-
 from mlc.dialects.loop import ComputeOp, KernelOp
 from mlc.dialects.loop.affine import Expr, dims_of
 from mlc.lowering.loops.levels import buffer_type, element_bytes
 from mlc.lowering.loops.split import address
+from xdsl.ir import SSAValue
 
 
 @dataclass

@@ -15,15 +15,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import SSAValue
-from xdsl.passes import ModulePass
-
 from mlc.dialects.loop import ComputeOp, KernelOp, ScratchOp, YieldOp
 from mlc.dialects.loop.affine import Expr, constant, floordiv, linear, mod, simplify
 from mlc.lowering.loops.draft import Draft, Use, compose, inline
 from mlc.lowering.loops.levels import buffer_type, row_major
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
+from xdsl.passes import ModulePass
 
 
 def fuse_kernel(kernel: KernelOp) -> None:
@@ -74,9 +73,7 @@ def _is_zero(expr: Expr) -> bool:
     return expr.is_constant and expr.const == 0
 
 
-def _inline_producer(
-    buffer: SSAValue, producer: ComputeOp, reader: ComputeOp, names: Sequence[str | None]
-) -> None:
+def _inline_producer(buffer: SSAValue, producer: ComputeOp, reader: ComputeOp, names: Sequence[str | None]) -> None:
     """Replace the reader's operand ``buffer`` by the producer's operands and code."""
     assert producer.maps is not None
     draft = Draft.of(reader)
@@ -89,10 +86,7 @@ def _inline_producer(
         uses = [Use(v, compose(m, place, draft.ranges)) for v, m in zip(producer.ins, maps)]
         for block in draft.blocks():
             argument = block.args[position]
-            extra = [
-                block.insert_arg(a.type, position + 1 + i)
-                for i, a in enumerate(producer.finish.block.args)
-            ]
+            extra = [block.insert_arg(a.type, position + 1 + i) for i, a in enumerate(producer.finish.block.args)]
             if argument.first_use is not None:
                 values = dict(zip(producer.finish.block.args, extra))
                 first = block.first_op

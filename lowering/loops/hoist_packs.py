@@ -1,23 +1,22 @@
 """hoist_packs: packs of weights leave the kernels, so that they run once, when the artefact is built.
 
-    loop.kernel @k (%a, %b: memref<768x768xf32>) { %p = loop.pack %b ... -> memref<24x192x4x2x16xf32> ... }
-    loop.call @k(%x, %w)
- -> loop.kernel @k (%a, %b: memref<24x192x4x2x16xf32>) { ... }
-    %p = loop.pack %w ...   loop.call @k(%x, %p)
+   loop.kernel @k (%a, %b: memref<768x768xf32>) { %p = loop.pack %b ... -> memref<24x192x4x2x16xf32> ... }
+   loop.call @k(%x, %w)
+-> loop.kernel @k (%a, %b: memref<24x192x4x2x16xf32>) { ... }
+   %p = loop.pack %w ...   loop.call @k(%x, %p)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlc.dialects.loop import CallOp, KernelOp, PackOp
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import BlockArgument
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 from xdsl.utils.exceptions import VerifyException
-
-from mlc.dialects.loop import CallOp, KernelOp, PackOp
 
 
 def hoist(kernel: KernelOp) -> dict[int, PackOp]:

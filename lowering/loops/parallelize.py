@@ -12,11 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import Block, Operation
-from xdsl.passes import ModulePass
-
 from mlc.dialects.loop import (
     INDEX,
     ForOp,
@@ -29,6 +24,10 @@ from mlc.dialects.loop import (
     TileOp,
     YieldOp,
 )
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.ir import Block, Operation
+from xdsl.passes import ModulePass
 
 ENOUGH = 8
 """Tiles per thread from which on a remainder costs little."""

@@ -1,0 +1,181 @@
+"""legalize: operations without a kernel of their own become operations that have one.
+
+    hlt.conv <pads 1>            ->  hlt.pad, hlt.conv <pads 0>     (the pad joins the kernel that makes its operand)
+    hlt.reduce_window <mean>     ->  pad, sum of the window, division by the counts
+    hlt.attention                ->  dot_general, softmax, dot_general
+    hlt.group_norm               ->  layer_norm over each group, scale and shift
+    hlt.lrn                      ->  squares, a window over the channels, a power
+
+Every rule keeps the reference meaning; afterwards all padding is explicit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from mlc.dialects import hlt
+from mlc.dialects.hlt import Value
+from mlc.dialects.hlt.base import element_of, shape_of
+from mlc.dialects.hlt.dtypes import element_type, is_float, numpy_dtype
+from mlc.lowering.graph.match import full
+from mlc.lowering.graph.rewrite import Rules, run_rules
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
+RULES = Rules()
+
+
+def splat_like(value: Value, number: float) -> hlt.ConstantOp:
+    """A constant of the shape and type of ``value``."""
+    return full(number, shape_of(value), numpy_dtype(element_of(value)))
+
+
+def broadcast_channel(vector: Value, like: Sequence[int]) -> hlt.BroadcastOp:
+    """A vector along dim 1 of a shape."""
+    return hlt.BroadcastOp(vector, shape=tuple(like), dims=(1,))
+
+
+@RULES.on(hlt.ConvOp)
+def explicit_conv_padding(op: hlt.ConvOp) -> Value | None:
+    if not any(op.pads_low) and not any(op.pads_high):
+        return None
+    padded = hlt.PadOp(op.x, low=(0, 0, *op.pads_low), high=(0, 0, *op.pads_high), mode="constant", value=0.0)
+    return hlt.ConvOp(padded, op.w, strides=op.strides, dilations=op.dilations, groups=op.groups)
+
+
+@RULES.on(hlt.ReduceWindowOp)
+def explicit_window_padding(op: hlt.ReduceWindowOp) -> Value | None:
+    high = [a + b for a, b in zip(op.pads_high, op.overhang)]
+    if not any(op.pads_low) and not any(high):
+        return None
+    element = element_of(op.x)
+    fill = 0.0
+    if op.kind == "max":
+        fill = float("-inf") if is_float(element) else float(np.iinfo(numpy_dtype(element)).min)
+    padded = hlt.PadOp(op.x, low=op.pads_low, high=high, mode="constant", value=fill)
+    kind = "sum" if op.kind == "mean" else op.kind
+    pooled = hlt.ReduceWindowOp(padded, kind=kind, window=op.window, strides=op.strides, dilations=op.dilations)
+    if op.kind != "mean":
+        return pooled
+    counts = window_counts(op)
+    if counts.min() == counts.max():
+        return hlt.MulOp(pooled, splat_like(pooled, 1.0 / float(counts.min())))
+    moving = [i for i, extent in enumerate(counts.shape) if extent > 1]
+    shape = shape_of(pooled)
+    table = (1.0 / np.maximum(counts, 1)).astype(numpy_dtype(element)).reshape([counts.shape[i] for i in moving])
+    factors = hlt.BroadcastOp(hlt.ConstantOp(table), shape=shape, dims=tuple(moving))
+    return hlt.MulOp(pooled, factors)
+
+
+def window_counts(op: hlt.ReduceWindowOp) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """How many cells each window of a mean divides by; dims whose counts are all alike have extent 1."""
+    counts = np.ones((1,) * len(op.window), np.int64)
+    for axis, extent in enumerate(shape_of(op.x)):
+        low, high = op.pads_low[axis], op.pads_high[axis]
+        first, last = (-low, extent + high) if op.count_include_pad else (0, extent)
+        starts = np.arange(shape_of(op.result)[axis]) * op.strides[axis] - low
+        cells = starts[:, None] + np.arange(op.window[axis]) * op.dilations[axis]
+        inside = ((cells >= first) & (cells < last)).sum(1)
+        if inside.size and inside.min() == inside.max():
+            inside = inside[:1]
+        counts = counts * inside.reshape([-1 if i == axis else 1 for i in range(len(op.window))])
+    return counts
+
+
+@RULES.on(hlt.AttentionOp)
+def attention(op: hlt.AttentionOp) -> Value:
+    """``softmax(q k^T * scale + mask) v``; a query that sees no key yields 0 as the operation says."""
+    product = hlt.DotGeneralOp(op.q, op.k, lhs_batch=(0, 1), rhs_batch=(0, 1), lhs_contract=(3,), rhs_contract=(3,))
+    scores: Value = hlt.MulOp(product, splat_like(product, op.scale))
+    shape = shape_of(scores)
+    if op.mask is not None:
+        mask = op.mask if shape_of(op.mask) == shape else hlt.BroadcastOp(op.mask, shape=shape, dims=(0, 1, 2, 3))
+        scores = hlt.AddOp(scores, mask)
+    if op.causal:
+        scores = _causal(scores, shape)
+    weights = hlt.SoftmaxOp(scores, axis=3)
+    return hlt.DotGeneralOp(weights, op.v, lhs_batch=(0, 1), rhs_batch=(0, 1), lhs_contract=(3,), rhs_contract=(2,))
+
+
+def _causal(scores: Value, shape: Sequence[int]) -> Value:
+    """Hide key ``j`` from query ``i`` when ``j > i + N - M``."""
+    i64 = np.dtype(np.int64)
+
+    query = hlt.IotaOp(shape=tuple(shape), axis=2, dtype=element_type(i64))
+    key = hlt.IotaOp(shape=tuple(shape), axis=3, dtype=element_type(i64))
+    limit = hlt.AddOp(query, full(shape[3] - shape[2], tuple(shape), i64))
+    hidden = hlt.CompareOp(key, limit, predicate="gt")
+    return hlt.SelectOp(hidden, splat_like(scores, float("-inf")), scores)
+
+
+@RULES.on(hlt.DotGeneralOp)
+def rows_of_the_right_operand(op: hlt.DotGeneralOp) -> Value | None:
+    """A right operand computed at run time lies with its free dims innermost, so that lanes run along them."""
+    rhs = op.rhs
+    free = op.rhs_free
+    if isinstance(rhs.owner, hlt.ConstantOp) or not free or not op.rhs_contract:
+        return None
+    shape = shape_of(rhs)
+    order = (*op.rhs_batch, *op.rhs_contract, *free)
+    rows = prod(shape_of(op.lhs)[i] for i in op.lhs_free)
+    columns = prod(shape[i] for i in free)
+    if order == tuple(range(len(shape))) or rows < 4 or columns < 4:
+        return None
+    if max(free) > max(op.rhs_contract) and sorted(order) == list(order):
+        return None
+    turned = hlt.TransposeOp(rhs, permutation=order)
+    batch, contract = len(op.rhs_batch), len(op.rhs_contract)
+    return hlt.DotGeneralOp(
+        op.lhs,
+        turned,
+        lhs_batch=op.lhs_batch,
+        rhs_batch=tuple(range(batch)),
+        lhs_contract=op.lhs_contract,
+        rhs_contract=tuple(range(batch, batch + contract)),
+    )
+
+
+@RULES.on(hlt.GroupNormOp)
+def group_norm(op: hlt.GroupNormOp) -> Value:
+    shape = shape_of(op.x)
+    grouped = hlt.ReshapeOp(op.x, shape=(shape[0], op.groups, prod(shape[1:]) // op.groups))
+    normal = hlt.ReshapeOp(hlt.LayerNormOp(grouped, axis=2, epsilon=op.epsilon), shape=shape)
+    scaled = hlt.MulOp(normal, broadcast_channel(op.scale, shape))
+    return hlt.AddOp(scaled, broadcast_channel(op.bias, shape))
+
+
+@RULES.on(hlt.LrnOp)
+def lrn(op: hlt.LrnOp) -> Value:
+    """``x / (bias + alpha / size * sum of squares over neighbouring channels) ** beta``."""
+    rank = len(shape_of(op.x))
+    low = (op.size - 1) // 2
+
+    def along_channels(n: int, other: int = 0) -> tuple[int, ...]:
+        return tuple(n if i == 1 else other for i in range(rank))
+
+    squares = hlt.MulOp(op.x, op.x)
+    sums = hlt.ReduceWindowOp(
+        squares,
+        kind="sum",
+        window=along_channels(op.size, 1),
+        pads_low=along_channels(low),
+        pads_high=along_channels(op.size - 1 - low),
+    )
+    scaled = hlt.MulOp(sums, splat_like(sums, op.alpha / op.size))
+    base = hlt.AddOp(scaled, splat_like(sums, op.bias))
+    power = hlt.PowOp(base, splat_like(base, -op.beta))
+    return hlt.MulOp(op.x, power)
+
+
+@dataclass(frozen=True)
+class LegalizePass(ModulePass):
+    """Operations without a kernel of their own become operations that have one."""
+
+    name = "legalize"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        run_rules(op, RULES)
