@@ -121,9 +121,12 @@ class Builder:
         return value.ssa
 
     def _insert(self, op: Operation) -> None:
+        self._name(op)
+        self.block.add_op(op)
+
+    def _name(self, op: Operation) -> None:
         if self._label is not None:
             op.attributes["hlt.node"] = self._label
-        self.block.add_op(op)
 
     def _fold(
         self, make: Maker, operands: Sequence[Value | None], attributes: dict[str, Any]
@@ -135,6 +138,7 @@ class Builder:
         signatures = [signature_of(result) for result in op.results]
         if not _folds_exactly(op) or any(math.prod(shape) > FOLD_LIMIT for shape, _ in signatures):
             return None
+        self._name(op)
         arrays = evaluate(op, [v.known for v in present if v.known is not None])
         return tuple(
             Value(shape, dtype, known=np.asarray(array, dtype).reshape(shape))

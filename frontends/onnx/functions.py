@@ -122,17 +122,18 @@ def _used_names(node: NodeProto) -> Iterable[str]:
                 yield from _used_names(inner)
 
 
-def reject_unsupported(nodes: Iterable[NodeProto], functions: Functions) -> None:
+def reject_unsupported(nodes: Iterable[NodeProto], functions: Functions, *, owner: str | None = None) -> None:
     """Raises UnsupportedError that lists every operator without an importer and the nodes that use it.
 
-    Looks into local functions; branches are looked at when one is taken.
+    Looks into local functions; branches are looked at when one is taken. ``owner`` is the node that the
+    operators stand for, if any.
     """
     missing: dict[str, list[str]] = {}
     _collect_unsupported(nodes, functions, missing, set())
     if not missing:
         return
     listing = "; ".join(f"{operator} in {_some(names)}" for operator, names in sorted(missing.items()))
-    raise UnsupportedError(f"operators without an equivalent in hlt: {listing}")
+    raise UnsupportedError(f"operators without an equivalent in hlt: {listing}", node=owner)
 
 
 def _some(names: Sequence[str]) -> str:

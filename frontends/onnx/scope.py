@@ -92,7 +92,7 @@ class Scope:
         """Imports ``graph`` in place, seeing the names around; returns its outputs."""
         outputs = [output.name for output in graph.output]
         body = live(graph.node, outputs)
-        reject_unsupported(body.nodes, self.functions)
+        reject_unsupported(body.nodes, self.functions, owner=self.owner)
         inner = Scope(
             self.loaded,
             self.functions,
@@ -149,7 +149,8 @@ class Scope:
         function = self.functions.body(_resolved(node), [_type_of(value) for value in node.inputs])
         if function is None:
             raise node.unsupported("the operator has no equivalent in hlt")
-        reject_unsupported(live(function.node, function.output).nodes, self.functions.within(function))
+        body = live(function.node, function.output)
+        reject_unsupported(body.nodes, self.functions.within(function), owner=node.label)
         return self._inline(builder, node, function, prefix=self.prefix, owner=node.label)
 
     def _inline(
