@@ -11,6 +11,7 @@ import functools
 import itertools
 import json
 import os
+import sys
 import tempfile
 import weakref
 from collections import deque
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from mlc.codegen.image import Image
+from mlc.codegen.image import Image, write_atomic
 from mlc.codegen.processors import available_processors
 from mlc.codegen.runtime import context as ctx
 from mlc.codegen.weights import Region, WeightsImage
@@ -30,27 +31,60 @@ _dlclose.argtypes = [ctypes.c_void_p]
 _SERIAL = itertools.count()
 
 
+class _Context:
+    """NAME_ctx: its memory, and the end of its threads.
+
+    The session and the library both hold it, so whichever goes first ends the threads before the code is unloaded.
+    """
+
+    def __init__(self, memory: Region, free: Callable[[int], None]) -> None:
+        self.memory = memory
+        self.address = memory.address
+        self.open = True
+        self._free = free
+        _CONTEXTS.add(self)
+
+    @property
+    def threads(self) -> ctypes.c_int32:
+        """The number of threads, in place."""
+        return ctypes.c_int32.from_address(self.address + ctx.THREADS)
+
+    def close(self) -> None:
+        """End the threads, once."""
+        if self.open:
+            self.open = False
+            _CONTEXTS.discard(self)
+            self._free(self.address)
+
+
 class Library:
-    """A loaded shared library: ``address(symbol)``, and ``close`` to unload it."""
+    """A loaded shared library: ``address(symbol)``, and ``close`` to unload it, as does dropping the last reference."""
 
     def __init__(self, handle: ctypes.CDLL, descriptor: int | None = None) -> None:
+        self.contexts: set[_Context] = set()
         self._handle: ctypes.CDLL | None = handle
         # The loader knows libraries by name: while this one lives, its /proc/self/fd number must stay taken.
         self._descriptor = descriptor
 
     @classmethod
     def open(cls, path: Path) -> Library:
-        """Load a library file. This executes it: load only what you trust. Raises UsageError when it can't
-        be.
-        """
+        """Load a library file, which executes it: load only what you trust. Raises UsageError when that fails."""
         try:
             return cls(ctypes.CDLL(str(path.resolve()), mode=os.RTLD_NOW | os.RTLD_LOCAL))
         except OSError as error:
             raise UsageError(f"can't load {path}: {error}") from error
 
     @classmethod
-    def load(cls, image: Image, name: str = "mlc") -> Library:
-        """Load a library from memory, through a temporary file where the system has no memory files."""
+    def load(cls, image: Image, name: str = "mlc", *, folder: Path | None = None) -> Library:
+        """Load a library from memory, or through a temporary file where the system has no memory files.
+
+        With ``folder`` it is written there and stays, so that a profiler finds the symbols: ``perf`` can't read
+        memory files.
+        """
+        if folder is not None:
+            path = folder / f"{name}-{os.getpid()}-{next(_SERIAL)}.so"
+            write_atomic(path, image.chunks, mode=0o755)
+            return cls.open(path)
         try:
             descriptor = os.memfd_create(f"{name}.{next(_SERIAL)}.so", os.MFD_CLOEXEC)
         except (AttributeError, OSError):
@@ -91,13 +125,19 @@ class Library:
             raise UsageError(f"the library exports no {symbol}") from None
 
     def close(self) -> None:
-        """Unload the library; nothing of it may be running or be called any more."""
+        """End its sessions' threads and unload it; nothing of it may be running or be called any more."""
+        while self.contexts:
+            self.contexts.pop().close()
         if self._handle is not None:
             _dlclose(self._handle._handle)
             self._handle = None
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing():
+            self.close()
 
 
 _STATUS_ERRORS: dict[int, tuple[type[MlcError], str]] = {
@@ -130,16 +170,15 @@ def _checked(status: int) -> int:
 class _Frame:
     """One call's memory: the frame that NAME_run_frame reads, its pointer arrays and an arena."""
 
-    def __init__(self, session: Session, inputs: int, outputs: int, arena_bytes: int) -> None:
+    def __init__(self, context: int, inputs: int, outputs: int, arena_bytes: int) -> None:
         self.inputs = (ctypes.c_void_p * max(inputs, 1))()
         self.outputs = (ctypes.c_void_p * max(outputs, 1))()
         self.arena = Region.allocate(arena_bytes)
         self.memory = Region.allocate(ctx.FRAME_BYTES)
         self.address = self.memory.address
-        self.session = session
         slots = (ctypes.c_uint64 * 5).from_address(self.address)
         slots[:] = [
-            session.context.address, ctypes.addressof(self.inputs), ctypes.addressof(self.outputs), 0,
+            context, ctypes.addressof(self.inputs), ctypes.addressof(self.outputs), 0,
             self.arena.address,
         ]  # fmt: skip
 
@@ -158,34 +197,29 @@ class Session:
         self.library = library
         self.name = name
         self.weights = weights
-        self.context = Region.allocate(ctx.CONTEXT_BYTES)
         self.metadata: dict[str, Any] = read_metadata(library, name)
-        handle = library.handle
-        initialize = handle[f"{name}_init"]
-        initialize.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32]
-        self._free = handle[f"{name}_free"]
-        self._free.argtypes = [ctypes.c_void_p]
-        self._free.restype = None
-        self._open = False
-        address, size = (weights.address, weights.size) if weights else (None, 0)
-        wanted = threads or available_processors()
-        raise_status(initialize(self.context.address, address, size, wanted), name)
-        self._open = True
-        self._counts = len(self.metadata["inputs"]), len(self.metadata["outputs"])
         self.arena_bytes: int = self.metadata["arena_bytes"]
+        self._counts = len(self.metadata["inputs"]), len(self.metadata["outputs"])
+        memory = Region.allocate(ctx.CONTEXT_BYTES)
+        initialize = library.handle[f"{name}_init"]
+        initialize.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32]
+        address, size = (weights.address, weights.size) if weights else (None, 0)
+        raise_status(initialize(memory.address, address, size, threads or available_processors()), name)
+        free = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address(f"{name}_free"))
+        self._context = _Context(memory, free)
+        library.contexts.add(self._context)
         self._run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(library.address(f"{name}_run_frame"))
         self._frames: deque[_Frame] = deque()
-        _LIVE.add(self)
 
     @property
     def threads(self) -> int:
         """Threads that run a call, the caller included."""
-        return ctypes.c_int32.from_address(self.context.address + ctx.THREADS).value
+        return self._context.threads.value
 
     def _frame(self) -> _Frame:
-        if not self._open:
+        if not self._context.open:
             raise UsageError("the session is closed", node=self.name)
-        return _Frame(self, *self._counts, self.arena_bytes)
+        return _Frame(self._context.address, *self._counts, self.arena_bytes)
 
     def run_raw(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """Run once on buffers given by address, in the order of the metadata; they must be large enough.
@@ -204,8 +238,7 @@ class Session:
             raise_status(status, self.name)
 
     def bind(self, inputs: Sequence[int], outputs: Sequence[int]) -> Callable[[], int]:
-        """A function without arguments that runs on these buffers: one C call, for loops that count
-        microseconds.
+        """A function without arguments that runs on these buffers: one C call, for loops that count microseconds.
 
         The caller keeps the buffers alive. The function has its own arena: don't call it from two threads at
         once. It raises as ``run_raw`` does, and must not be called after ``close``.
@@ -216,15 +249,14 @@ class Session:
         result: Any = _checked  # ctypes calls it with the status, cheaper than checking in a function around
         run = ctypes.CFUNCTYPE(result, ctypes.c_void_p)(self.library.address(f"{self.name}_run_frame"))
         step = functools.partial(run, ctypes.c_void_p(frame.address))
-        step.__dict__["frame"] = frame  # the frame lives as long as the function
+        step.__dict__["alive"] = frame, self  # as long as the function
         return step
 
     def close(self) -> None:
         """End the worker threads; the library stays loaded."""
-        if self._open:
-            self._open = False
-            _LIVE.discard(self)
-            self._free(self.context.address)
+        self._frames.clear()
+        self.library.contexts.discard(self._context)
+        self._context.close()
 
     def __enter__(self) -> Self:
         return self
@@ -233,7 +265,7 @@ class Session:
         self.close()
 
     def __del__(self) -> None:
-        if getattr(self, "_open", False):
+        if hasattr(self, "_frames") and not sys.is_finalizing():
             self.close()
 
 
@@ -245,13 +277,13 @@ def read_metadata(library: Library, name: str) -> dict[str, Any]:
     return metadata
 
 
-_LIVE: weakref.WeakSet[Session] = weakref.WeakSet()
+_CONTEXTS: weakref.WeakSet[_Context] = weakref.WeakSet()
 
 
 def _stay_alone() -> None:
     """The workers did not come along into a forked child: let its sessions run, and end, without them."""
-    for session in list(_LIVE):
-        ctypes.c_int32.from_address(session.context.address + ctx.THREADS).value = 1
+    for context in list(_CONTEXTS):
+        context.threads.value = 1
 
 
 os.register_at_fork(after_in_child=_stay_alone)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import gc
 import os
 import re
 import threading
@@ -13,7 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 from mlc.codegen import processors
+from mlc.codegen.elf import ObjectFile
 from mlc.codegen.jit import Library, Session, raise_status
+from mlc.codegen.link import link_shared
 from mlc.codegen.processors import available_processors
 from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
 from mlc.codegen.targets.base import Target
@@ -22,6 +26,7 @@ from mlc.codegen.weights import WeightsImage
 from mlc.errors import InternalError, ModelError, UnsupportedError, UsageError
 
 Build = Callable[..., Library]
+BuildObjects = Callable[[Program, list[tuple[str, str]]], list[ObjectFile]]
 Kernel = tuple[str, str]
 VECTOR = TensorSpec("x", "float32", (4096,))
 
@@ -141,6 +146,53 @@ def test_loads_without_memory_files(x86_64: Target, build: Build, monkeypatch: p
     monkeypatch.delattr(os, "memfd_create")
     library = build(Program("toy", (), (), (), 7, 0, "", x86_64), [])
     assert library.handle["toy_arena_size"](None) == 7
+
+
+def _mappings() -> int:
+    return Path("/proc/self/maps").read_text().count("dropped")
+
+
+def test_dropped_libraries_are_unloaded(
+    x86_64: Target, weights: WeightsImage, add_kernel: Kernel, build: Build
+) -> None:
+    """Whatever goes first, the threads end before the code goes; a bound function keeps everything it needs."""
+    program = dataclasses.replace(_twice(x86_64, weights), name="dropped")
+    x, y = np.ones(4096, np.float32), np.zeros(4096, np.float32)
+    for cyclic in (False, True):
+        session = Session(build(program, [add_kernel]), "dropped", weights=weights, threads=3)
+        step = session.bind([x.ctypes.data], [y.ctypes.data])
+        if cyclic:
+            session.__dict__["me"] = session
+            session.library.__dict__["session"] = session
+        del session
+        gc.collect()
+        assert _mappings() > 0
+        step()
+        assert y[5] == 11
+        del step
+        gc.collect()
+        assert _mappings() == 0
+
+
+def test_closing_the_library_ends_its_sessions(
+    x86_64: Target, weights: WeightsImage, add_kernel: Kernel, build: Build
+) -> None:
+    library = build(_twice(x86_64, weights), [add_kernel])
+    session = Session(library, "toy", weights=weights, threads=3)
+    library.close()
+    with pytest.raises(UsageError, match="closed"):
+        session.run_raw([0], [0])
+    session.close()
+
+
+def test_a_library_kept_for_profilers(x86_64: Target, build_objects: BuildObjects, tmp_path: Path) -> None:
+    program = Program("toy", (), (), (), 7, 0, "", x86_64)
+    image = link_shared(build_objects(program, []), exports=program.exports)
+    library = Library.load(image, "toy", folder=tmp_path)
+    assert library.handle["toy_arena_size"](None) == 7
+    library.close()
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes() == image.to_bytes()
 
 
 def test_session_in_a_forked_child_runs_alone(
