@@ -43,7 +43,7 @@ quick: setup ## Run the tests that take a few seconds each at most
 	@$(PY) -m pytest -n $(JOBS) -m 'not slow' -q
 
 lint: setup ## Check style and formatting
-	@$(PY) -m ruff check --quiet . && $(PY) -m ruff format --quiet --check .
+	@$(PY) -m ruff check --quiet --output-format=concise . && $(PY) -m ruff format --quiet --check .
 
 typecheck: setup typecheck-view ## Check types (strict)
 	@$(PY) -m basedpyright --level error

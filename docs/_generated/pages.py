@@ -1,0 +1,89 @@
+"""Reference pages that are read off the code when the documentation is built, so that they can't be stale."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from mlc.codegen.targets import all_targets
+
+from mlc.cli.main import COMMANDS
+from mlc.cli.passes import pass_info
+from mlc.cli.targets import facts
+from mlc.knobs import KNOBS
+from mlc.registry import pass_files
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """mkdocs' hook: add the generated pages to the site."""
+    from mkdocs.structure.files import File
+
+    for path, page in PAGES.items():
+        files.append(File.generated(config, path, content=page()))
+    return files
+
+
+def command_line() -> str:
+    """Every command with its arguments."""
+    return "\n\n".join(("# Command line", *map(_command, COMMANDS)))
+
+
+def _command(name: str) -> str:
+    module = importlib.import_module(f"mlc.cli.{name}")
+    parser = argparse.ArgumentParser(add_help=False)
+    module.add_arguments(parser)
+    arguments = [_argument(action) for action in parser._actions]  # pyright: ignore[reportPrivateUsage]
+    return f"## mlc {name}\n\n{inspect.cleandoc(module.__doc__ or '')}\n\n{table(('argument', 'meaning'), arguments)}"
+
+
+def _argument(action: argparse.Action) -> tuple[str, str]:
+    metavar = action.metavar or (action.dest.upper() if action.nargs != 0 else "")
+    name = ", ".join(action.option_strings) or str(metavar)
+    takes_value = action.option_strings and action.nargs != 0 and metavar
+    return f"`{name} {metavar}`" if takes_value else f"`{name}`", action.help or ""
+
+
+def environment() -> str:
+    """Every variable that mlc reads."""
+    rows = [(f"`{name}`", knob.doc) for name, knob in KNOBS.items()]
+    return (
+        "# Environment variables\n\n"
+        "There is no configuration file: what a command's flags don't say, these do. A variable that begins with\n"
+        "`MLC_` and means nothing is reported, with the nearest that does.\n\n" + table(("variable", "meaning"), rows)
+    )
+
+
+def passes() -> str:
+    """mlc's own passes, by name."""
+    infos = [pass_info(name) for name in sorted(pass_files())]
+    rows = [
+        (f"`{info.name}`", " ".join(f"`{item.name}: {item.type}`" for item in info.options), info.summary)
+        for info in infos
+    ]
+    return "# Passes\n\n`mlc opt -p` takes these, in any order.\n\n" + table(("pass", "options", "meaning"), rows)
+
+
+def targets() -> str:
+    """Every target and what it stands for."""
+    rows = [
+        (f"`{name}`", f"`{target.triple}`", str(facts(target)["vector_bits"]), " ".join(sorted(target.features)))
+        for name, target in all_targets().items()
+    ]
+    return "# Targets\n\n" + table(("target", "triple", "vector bits", "features"), rows)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; cells are escaped."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "reference/cli.md": command_line,
+    "reference/environment.md": environment,
+    "reference/passes.md": passes,
+    "reference/targets.md": targets,
+}
