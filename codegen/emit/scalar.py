@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from mlc.codegen.emit.writer import Writer, float_constant, spelling
 from mlc.codegen.targets import Instruction, Target
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import Float32Type, IntegerType
+from xdsl.dialects.builtin import Float32Type, IntegerType, i32, i64
 from xdsl.ir import Attribute, Operation
 
 from mlc.errors import InternalError
@@ -175,17 +175,24 @@ def _bitcast(ctx: Lanes, op: Operation, args: list[str]) -> str:
 
 
 def _ldexp(ctx: Lanes, op: Operation, args: list[str]) -> str:
-    """``p * 2**n`` through the exponent bits, for ``n`` in the normal range."""
+    """``p * 2**n`` with one rounding, for ``|n|`` up to twice the largest exponent.
+
+    ``2**n`` is a product of two powers, so that neither leaves the normal range where ``p 2**n`` is denormal or
+    only just finite; the first product is exact.
+    """
     element = op.results[0].type
-    bits, bias, shift = ("i32", 127, 23) if isinstance(element, Float32Type) else ("i64", 1023, 52)
-    integer = bits if ctx.width == 1 else f"<{ctx.width} x {bits}>"
-    splat = (lambda v: str(v)) if ctx.width == 1 else (lambda v: f"splat ({bits} {v})")
-    type_ = ctx.type(element)
+    form, bias, shift = (i32, 127, 23) if isinstance(element, Float32Type) else (i64, 1023, 52)
+    integer, type_ = ctx.type(form), ctx.type(element)
     whole = ctx.out.value(f"fptosi {type_} {args[1]} to {integer}")
-    biased = ctx.out.value(f"add {integer} {whole}, {splat(bias)}")
-    shifted = ctx.out.value(f"shl {integer} {biased}, {splat(shift)}")
-    scale = ctx.out.value(f"bitcast {integer} {shifted} to {type_}")
-    return ctx.out.value(f"fmul {type_} {args[0]}, {scale}")
+    half = ctx.out.value(f"ashr {integer} {whole}, {ctx.constant(1, form)}")
+    rest = ctx.out.value(f"sub {integer} {whole}, {half}")
+    value = args[0]
+    for exponent in (half, rest):
+        biased = ctx.out.value(f"add {integer} {exponent}, {ctx.constant(bias, form)}")
+        shifted = ctx.out.value(f"shl {integer} {biased}, {ctx.constant(shift, form)}")
+        power = ctx.out.value(f"bitcast {integer} {shifted} to {type_}")
+        value = ctx.out.value(f"fmul {type_} {value}, {power}")
+    return value
 
 
 def _guarded_divide(mnemonic: str, signed: bool) -> Emitter:

@@ -47,19 +47,6 @@ EXPANSIONS: dict[type[Operation], Callable[..., SSAValue]] = {
     math.LogOp: poly.log,
     math.TanhOp: poly.tanh,
     math.ErfOp: poly.erf,
-    math.SinOp: poly.sin,
-    math.CosOp: poly.cos,
-    math.TanOp: poly.tan,
-    math.AsinOp: poly.asin,
-    math.AcosOp: poly.acos,
-    math.AtanOp: poly.atan,
-    math.SinhOp: poly.sinh,
-    math.CoshOp: poly.cosh,
-    math.AsinhOp: poly.asinh,
-    math.AcoshOp: poly.acosh,
-    math.AtanhOp: poly.atanh,
-    math.PowFOp: poly.power,
-    RemfOp: poly.remainder,
 }
 """How each function is computed."""
 
