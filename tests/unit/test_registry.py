@@ -12,6 +12,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Dialect
 from xdsl.passes import ModulePass
+from xdsl.universe import XDSL_UNIVERSE
 
 from mlc import registry
 from mlc.errors import UsageError
@@ -137,3 +138,8 @@ def test_stock_xdsl_sees_ours_under_names_of_their_own() -> None:
     assert {"hlt", "loop"} <= set(UNIVERSE.all_dialects)
     for name, factory in UNIVERSE.all_passes.items():
         assert factory().name == name
+
+
+def test_stock_xdsl_has_none_of_our_names() -> None:
+    assert not set(UNIVERSE.all_dialects) & set(XDSL_UNIVERSE.all_dialects)
+    assert not set(UNIVERSE.all_passes) & set(XDSL_UNIVERSE.all_passes)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,14 @@ def _packages_on_disk() -> set[str]:
         for package, folder in FOLDERS.items()
         for file in (ROOT / folder).rglob("__init__.py")
     }
+
+
+def test_entry_points_lead_somewhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    groups = {"console_scripts": project["scripts"], **project["entry-points"]}
+    for group, entries in groups.items():
+        for name, value in entries.items():
+            assert EntryPoint(name, value, group).load() is not None
 
 
 def test_package_dir_maps_the_source_folders() -> None:
