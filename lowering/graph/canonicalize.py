@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlc.dialects.context import weights_of
+from mlc.dialects.weights import WeightStore
 from mlc.lowering.graph.rewrite import Rules, run_rules
 from mlc.lowering.graph.rules import arithmetic, contraction, index, movement, reduction
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
-
-RULES = Rules(movement.RULES, arithmetic.RULES, reduction.RULES, contraction.RULES, index.RULES)
 
 
 @dataclass(frozen=True)
@@ -20,4 +20,9 @@ class CanonicalizePass(ModulePass):
     name = "canonicalize"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        run_rules(op, RULES)
+        run_rules(op, simplifications(weights_of(ctx)))
+
+
+def simplifications(store: WeightStore | None) -> Rules:
+    """All simplifying rules; those on indices may read weights from ``store``."""
+    return Rules(movement.RULES, arithmetic.RULES, reduction.RULES, contraction.RULES, index.rules(store))

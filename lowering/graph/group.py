@@ -22,7 +22,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mlc.dialects import hlt
-from mlc.lowering.graph.kinds import ANCHORS, CHEAP, ELEMENTWISE, MOVEMENT, Prologue, prologue, splits_dims
+from mlc.lowering.graph.kinds import (
+    ANCHORS,
+    CHEAP,
+    ELEMENTWISE,
+    MOVEMENT,
+    Prologue,
+    all_read_through,
+    prologue,
+    splits_dims,
+)
 from mlc.lowering.graph.match import splat
 from mlc.lowering.graph.rewrite import NODE, functions
 from xdsl.context import Context
@@ -72,7 +81,7 @@ class _Grouping:
     def _plan(self, anchor: Operation) -> None:
         members = self._epilogue(anchor)
         trailing = _only_user(members[-1])
-        if isinstance(trailing, hlt.TransposeOp) and not _all_read_through(trailing.result):
+        if isinstance(trailing, hlt.TransposeOp) and not all_read_through(trailing.result):
             members.append(trailing)
         self.claimed.update(members)
         self.groups[members[-1]] = members
@@ -192,19 +201,6 @@ class _Pulled:
 
 def _level_of(op: Operation) -> Prologue:
     return Prologue.CHEAP if type(op) in CHEAP else Prologue.ANYTHING
-
-
-def _all_read_through(value: SSAValue) -> bool:
-    """Whether all readers of ``value``, past movement that they read through as well, take it through an index."""
-    return all(_reads_through(use.operation, use.index) for use in value.uses)
-
-
-def _reads_through(op: Operation, index: int) -> bool:
-    if isinstance(op, hlt.ReshapeOp) and not splits_dims(hlt.shape_of(op.x), op.shape):
-        return False
-    if type(op) in MOVEMENT:
-        return _all_read_through(op.results[0])
-    return prologue(op, index) >= Prologue.MOVEMENT
 
 
 def _only_user(op: Operation) -> Operation | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 from mlc.dialects import hlt
-from xdsl.ir import Operation
+from xdsl.ir import Operation, SSAValue
 
 
 class Prologue(IntEnum):
@@ -85,3 +85,16 @@ def splits_dims(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
         if product != extent:
             return False
     return all(piece == 1 for piece in pieces)
+
+
+def all_read_through(value: SSAValue) -> bool:
+    """Whether all readers of ``value``, past movement that they read through as well, take it through an index."""
+    return all(_reads_through(use.operation, use.index) for use in value.uses)
+
+
+def _reads_through(op: Operation, index: int) -> bool:
+    if isinstance(op, hlt.ReshapeOp) and not splits_dims(hlt.shape_of(op.x), op.shape):
+        return False
+    if type(op) in MOVEMENT:
+        return all_read_through(op.results[0])
+    return prologue(op, index) >= Prologue.MOVEMENT

@@ -1,0 +1,137 @@
+"""assign_layouts: tensors of convolutional regions lie with their channels in blocks of one vector, or innermost.
+
+    tensor<1x64x56x56xf32>  ->  tensor<1x64x56x56xf32, #hlt.layout<"d0 d1/16 d2 d3 d1%16">>
+
+A region grows from every convolution and pooling through the groups that read or write its tensors. Kernels take
+any layout on any operand, so the choice is per tensor: blocked where every group walks its channels by whole
+blocks, channels innermost where one does not (a concatenation at an odd offset, groups of few channels), row-major
+at the model's borders, before views, and where there are too few channels to fill a vector.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mlc.codegen.targets import Target, find_target
+from mlc.dialects import hlt
+from mlc.dialects.hlt.base import shape_of
+from mlc.dialects.hlt.dtypes import tensor_type
+from mlc.dialects.hlt.layout import LayoutAttr
+from mlc.lowering.graph.rewrite import main_block
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.ir import BlockArgument, Operation, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
+
+SPATIAL = (hlt.ConvOp, hlt.ReduceWindowOp)
+FLOAT_BYTES = 4
+
+
+def region_of(fusions: list[hlt.FusionOp]) -> list[SSAValue]:
+    """The tensors between fusions that belong to convolutional regions."""
+    found: dict[SSAValue, None] = {}
+    grown = True
+    spatial = {f for f in fusions if any(isinstance(op, SPATIAL) for op in f.members)}
+    while grown:
+        before = len(found)
+        for fusion in fusions:
+            if fusion in spatial or any(v in found for v in (*fusion.inputs, *fusion.outputs)):
+                if fusion not in spatial and not _keeps_channels(fusion):
+                    continue
+                for value in (*fusion.inputs, *fusion.outputs):
+                    if _is_feature_map(value):
+                        found[value] = None
+        grown = len(found) > before
+    return list(found)
+
+
+def _is_feature_map(value: SSAValue) -> bool:
+    """Made by a fusion, with batch, channels and space."""
+    return isinstance(value.owner, hlt.FusionOp) and len(shape_of(value)) >= 3
+
+
+def _keeps_channels(fusion: hlt.FusionOp) -> bool:
+    """Whether dim 1 means the same in everything that the group touches: no reshapes or transposes inside."""
+    moving = hlt.ReshapeOp | hlt.TransposeOp | hlt.DotGeneralOp | hlt.SoftmaxOp | hlt.LayerNormOp
+    return not any(isinstance(op, moving) for op in fusion.members)
+
+
+def choose(value: SSAValue, block: int) -> LayoutAttr | None:
+    """The layout of one tensor of a region; None is row-major."""
+    shape = shape_of(value)
+    users = [use.operation for use in value.uses]
+    if shape[1] < block or not all(isinstance(user, hlt.FusionOp) for user in users):
+        return None
+    maker = value.owner
+    assert isinstance(maker, hlt.FusionOp)
+    if all(_walks_blocks(f, value, block) for f in (maker, *users) if isinstance(f, hlt.FusionOp)):
+        return LayoutAttr.blocked(len(shape), 1, block)
+    return LayoutAttr.channels_last(len(shape))
+
+
+def _walks_blocks(fusion: hlt.FusionOp, value: SSAValue, block: int) -> bool:
+    """Whether a group touches the channels of a tensor by whole blocks."""
+    return all(_is_block_friendly(op, block) for op in fusion.members) and _keeps_rank(fusion, value)
+
+
+def _keeps_rank(fusion: hlt.FusionOp, value: SSAValue) -> bool:
+    """Inside the group the tensor is not reshaped or transposed."""
+    return not any(isinstance(op, hlt.ReshapeOp | hlt.TransposeOp) for op in fusion.members)
+
+
+def _is_block_friendly(op: Operation, block: int) -> bool:
+    if isinstance(op, hlt.ConcatOp) and op.axis == 1:
+        offset = 0
+        for operand in op.operands:
+            if offset % block:
+                return False
+            offset += shape_of(operand)[1]
+        return True
+    if isinstance(op, hlt.SliceOp):
+        rank_ok = len(op.starts) < 2 or (op.starts[1] % block == 0 and op.strides[1] == 1)
+        return rank_ok
+    if isinstance(op, hlt.PadOp):
+        return len(op.low) < 2 or op.low[1] % block == 0
+    if isinstance(op, hlt.ConvOp) and op.groups > 1:
+        inner, outer = shape_of(op.w)[1], shape_of(op.w)[0] // op.groups
+        return (inner == 1 and outer == 1) or (inner % block == 0 and outer % block == 0)
+    if isinstance(op, hlt.ReduceWindowOp):
+        return op.window[1] == 1 and op.strides[1] == 1
+    return True
+
+
+def set_layout(value: SSAValue, layout: LayoutAttr) -> None:
+    """Give a tensor a layout, where it is made and inside every group that reads it."""
+    assert isinstance(value.type, TensorType)
+    type_ = tensor_type(value.type.get_shape(), value.type.element_type, layout)
+    for use in list(value.uses):
+        if isinstance(use.operation, hlt.FusionOp):
+            argument = use.operation.body.block.args[use.index]
+            assert isinstance(argument, BlockArgument)
+            Rewriter.replace_value_with_new_type(argument, type_)
+    Rewriter.replace_value_with_new_type(value, type_)
+
+
+def assign(module: ModuleOp, target: Target) -> None:
+    """Choose and set the layouts of all regions of ``@main``."""
+    block = main_block(module)
+    if block is None:
+        return
+    fusions = [op for op in block.ops if isinstance(op, hlt.FusionOp)]
+    width = target.lanes(FLOAT_BYTES)
+    for value in region_of(fusions):
+        layout = choose(value, width)
+        if layout is not None:
+            set_layout(value, layout)
+
+
+@dataclass(frozen=True)
+class AssignLayoutsPass(ModulePass):
+    """Tensors of convolutional regions lie in channel blocks, or channels innermost."""
+
+    name = "assign-layouts"
+    target: str = "native"
+
+    def apply(self, ctx: Context, op: ModuleOp) -> None:
+        assign(op, find_target(self.target))

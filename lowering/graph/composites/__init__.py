@@ -1,0 +1,1 @@
+"""Matchers of composite operations: each is a rule that raises ``Mismatch`` where it almost fired."""
