@@ -50,7 +50,8 @@ def attention(op: hlt.DotGeneralOp) -> Value | None:
     product = producer(SSAValue.get(scaled.x), hlt.DotGeneralOp)
     require(product is not None, "the scores are no product")
     assert product is not None, "just required"
-    require(product.lhs_batch == batch and len(product.lhs_contract) == 1, "the scores have another batch")
+    require(len(product.lhs_batch) == len(batch), "the scores have another number of batch dims")
+    require(len(product.lhs_contract) == 1, "queries and keys have several common dims")
     require(len(product.lhs_free) == len(product.rhs_free) == 1, "queries or keys have several dims")
     require(len(op.rhs_free) == 1, "values have several dims")
     q, k = _unscaled(product.lhs), _unscaled(product.rhs)
