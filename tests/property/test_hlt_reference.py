@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,11 @@ def values_of(arrays: Sequence[Array]) -> list[SSAValue]:
     return list(OpaqueOp(result_types=types).results)
 
 
+def named_values(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    """Opaque values of the arrays' types, as keyword arguments."""
+    return dict(zip(arrays, values_of(list(arrays.values()))))
+
+
 def onnx_run(op_type: str, inputs: Sequence[Array | None], outputs: int = 1, **attributes: Any) -> list[Array]:
     """One ONNX node through ``onnx.reference``; ``None`` leaves an optional input out."""
     names = ["" if array is None else f"x{index}" for index, array in enumerate(inputs)]
@@ -45,8 +50,9 @@ def onnx_run(op_type: str, inputs: Sequence[Array | None], outputs: int = 1, **a
     graph = onnx.helper.make_graph([node], "g", arguments, [onnx.ValueInfoProto(name=name) for name in results])
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 23)])
     feeds = {name: array for name, array in zip(names, inputs) if array is not None}
+    evaluator: Any = ReferenceEvaluator(model)
     with np.errstate(all="ignore"):
-        return [np.asarray(array) for array in ReferenceEvaluator(model).run(None, feeds)]
+        return [np.asarray(array) for array in evaluator.run(None, feeds)]
 
 
 def check(op: Operation, inputs: Sequence[Array], expected: Sequence[Array], tolerance: float = 1e-9) -> None:
@@ -383,7 +389,7 @@ def _clipped(window: dict[str, list[int]]) -> dict[str, list[int]]:
 
 def _pooling(window: dict[str, list[int]], ceil_mode: bool) -> dict[str, Any]:
     """The attributes of ``reduce_window``; ``ceil_mode`` is an overhang up to the last window that starts inside."""
-    overhang = []
+    overhang: list[int] = []
     for extent, kernel, stride, dilation, low, high in zip(
         *(window[name] for name in ("extents", "kernel", "strides", "dilations", "pads_low", "pads_high"))
     ):
@@ -579,7 +585,7 @@ def recurrent_inputs(seed: int, directions: int, gates: int, peepholes: bool) ->
 @few
 def test_lstm(direction: str, seed: int, peepholes: bool) -> None:
     arrays = recurrent_inputs(seed, 1 + (direction == "bidirectional"), 4, peepholes)
-    op = hlt.LstmOp(**dict(zip(arrays, values_of(list(arrays.values())))), direction=direction)
+    op = hlt.LstmOp(**named_values(arrays), direction=direction)
     ordered = [arrays.get(name) for name in ("x", "w", "r", "b", "lengths", "h0", "c0", "p")]
     expected = onnx_run("LSTM", ordered, 3, hidden_size=5, direction=direction)
     check(op, list(arrays.values()), expected)
@@ -590,8 +596,7 @@ def test_lstm(direction: str, seed: int, peepholes: bool) -> None:
 @few
 def test_gru(direction: str, seed: int, linear: bool) -> None:
     arrays = recurrent_inputs(seed, 1 + (direction == "bidirectional"), 3, False)
-    values = dict(zip(arrays, values_of(list(arrays.values()))))
-    op = hlt.GruOp(**values, direction=direction, linear_before_reset=linear)
+    op = hlt.GruOp(**named_values(arrays), direction=direction, linear_before_reset=linear)
     ordered = [arrays.get(name) for name in ("x", "w", "r", "b", "lengths", "h0")]
     expected = onnx_run("GRU", ordered, 2, hidden_size=5, direction=direction, linear_before_reset=int(linear))
     check(op, list(arrays.values()), expected)
@@ -602,7 +607,7 @@ def test_gru(direction: str, seed: int, linear: bool) -> None:
 @few
 def test_rnn(direction: str, seed: int) -> None:
     arrays = recurrent_inputs(seed, 1 + (direction == "bidirectional"), 1, False)
-    op = hlt.RnnOp(**dict(zip(arrays, values_of(list(arrays.values())))), direction=direction)
+    op = hlt.RnnOp(**named_values(arrays), direction=direction)
     ordered = [arrays.get(name) for name in ("x", "w", "r", "b", "lengths", "h0")]
     activations = ["Tanh"] * (1 + (direction == "bidirectional"))
     expected = onnx_run("RNN", ordered, 2, hidden_size=5, direction=direction, activations=activations)
@@ -615,13 +620,13 @@ def test_sequences_of_different_lengths(seed: int, lengths: list[int]) -> None:
     """Each sequence of a batch comes out as if it were run alone, without its padding."""
     arrays = recurrent_inputs(seed, 2, 4, True)
     inputs = arrays | {"lengths": np.array(lengths, np.int32)}
-    op = hlt.LstmOp(**dict(zip(inputs, values_of(list(inputs.values())))), direction="bidirectional")
+    op = hlt.LstmOp(**named_values(inputs), direction="bidirectional")
     order = ["x", "w", "r", "b", "lengths", "h0", "c0", "p"]
     y, h, c = evaluate(op, [inputs[name] for name in order])
     for row, length in itertools.compress(enumerate(lengths), lengths):
         alone = {name: array[:, row : row + 1] if name in ("h0", "c0") else array for name, array in arrays.items()}
         alone["x"] = arrays["x"][:length, row : row + 1]
-        single = hlt.LstmOp(**dict(zip(alone, values_of(list(alone.values())))), direction="bidirectional")
+        single = hlt.LstmOp(**named_values(alone), direction="bidirectional")
         wanted = evaluate(single, [alone[name] for name in order if name in alone])
         np.testing.assert_allclose(y[:length, :, row], wanted[0][:, :, 0])
         np.testing.assert_allclose(h[:, row], wanted[1][:, 0])

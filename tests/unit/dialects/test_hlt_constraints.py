@@ -40,17 +40,18 @@ def bools(*shape: int) -> SSAValue:
 
 def lstm(**changed: Any) -> hlt.LstmOp:
     """A sound LSTM of T = 5, B = 2, I = 3, H = 4 but for what is changed."""
-    operands = {"x": value(5, 2, 3), "w": value(1, 16, 3), "r": value(1, 16, 4)}
+    operands: dict[str, Any] = {"x": value(5, 2, 3), "w": value(1, 16, 3), "r": value(1, 16, 4)}
     return hlt.LstmOp(**(operands | changed))
 
 
 def attention(**changed: Any) -> hlt.AttentionOp:
-    operands = {"q": value(1, 2, 3, 4), "k": value(1, 2, 5, 4), "v": value(1, 2, 5, 6)}
+    operands: dict[str, Any] = {"q": value(1, 2, 3, 4), "k": value(1, 2, 5, 4), "v": value(1, 2, 5, 6)}
     return hlt.AttentionOp(**(operands | changed), scale=1.0)
 
 
 def resize(**changed: Any) -> hlt.ResizeOp:
-    return hlt.ResizeOp(**({"x": value(1, 2), "shape": (1, 4)} | changed))
+    arguments: dict[str, Any] = {"x": value(1, 2), "shape": (1, 4)}
+    return hlt.ResizeOp(**(arguments | changed))
 
 
 def fusion(*inputs: SSAValue, body: Callable[[Block], object]) -> hlt.FusionOp:
@@ -76,11 +77,13 @@ def yielding_another_type() -> None:
 
 
 def conv(**changed: Any) -> hlt.ConvOp:
-    return hlt.ConvOp(**({"x": value(1, 4, 8), "w": value(6, 2, 3), "groups": 2} | changed))
+    arguments: dict[str, Any] = {"x": value(1, 4, 8), "w": value(6, 2, 3), "groups": 2}
+    return hlt.ConvOp(**(arguments | changed))
 
 
 def conv_transpose(**changed: Any) -> hlt.ConvTransposeOp:
-    return hlt.ConvTransposeOp(**({"x": value(1, 4, 8), "w": value(4, 3, 3), "groups": 2} | changed))
+    arguments: dict[str, Any] = {"x": value(1, 4, 8), "w": value(4, 3, 3), "groups": 2}
+    return hlt.ConvTransposeOp(**(arguments | changed))
 
 
 BROKEN: list[tuple[str, Make]] = [
@@ -224,7 +227,7 @@ def test_broken_constraint(label: str, make: Make) -> None:
 
 def test_every_label_is_documented_and_broken_by_some_case() -> None:
     """The labels in the sources, and the names of the closed sets of words, are those of the table."""
-    sources = "".join(path.read_text() for path in Path(hlt_package.__file__).parent.glob("*.py"))
+    sources = "".join(path.read_text() for path in Path(str(hlt_package.__file__)).parent.glob("*.py"))
     labels = set(re.findall(r'(?:fail\(\s*|VerifyException\(f")["\[]+(\w+)', sources)) | {"weight_digest"}
     labels |= {field.name for op in hlt.OPERATIONS for field in fields_of(op).values() if hasattr(field, "words")}
     labels |= set(re.findall(r': "(\w+_element_type)"', sources))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlc.dialects import hlt
 from mlc.dialects.hlt.dtypes import ui8, ui64
-from mlc.dialects.interpreters import evaluate, run_function
-from mlc.dialects.interpreters.numerics import cast, exact_matmul, round_to
+from mlc.dialects.interpreters import evaluate, numerics, run_function
+from mlc.dialects.interpreters.numerics import exact_matmul, round_to
 from mlc.dialects.weights_attr import WeightAttr
 from xdsl.dialects.builtin import FunctionType, ModuleOp, TensorType, bf16, f16, f32, f64, i1, i8, i32, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -65,8 +65,8 @@ def test_one_rounding_to_sixteen_bits(dtype: Any, pattern: int, nudge: float) ->
 @given(st.integers(-(2**63), 2**63 - 1))
 def test_integers_round_once(dtype: Any, number: int) -> None:
     array = np.array([number], np.int64)
-    rounded = cast(array, np.dtype(dtype))
-    info = ml_dtypes.finfo(dtype)
+    rounded = numerics.cast(array, np.dtype(dtype))
+    info = cast(Any, ml_dtypes).finfo(dtype)
     if np.isinf(rounded[0]):
         assert abs(number) >= float(info.max) * (1 + float(info.eps) / 4)
     else:
@@ -77,7 +77,7 @@ def test_integers_round_once(dtype: Any, number: int) -> None:
 def test_large_integers_do_not_round_twice(sign: int) -> None:
     """Just above halfway between two floats of 24 bits, by less than a double of 53 bits can tell."""
     number = sign * (2**62 + 2**38 + 1)
-    assert int(cast(np.array([number]), np.dtype(np.float32))[0]) == sign * (2**62 + 2**39)
+    assert int(numerics.cast(np.array([number]), np.dtype(np.float32))[0]) == sign * (2**62 + 2**39)
 
 
 @pytest.mark.parametrize(
