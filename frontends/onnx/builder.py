@@ -52,6 +52,9 @@ EXACT: frozenset[type[Operation]] = frozenset(
 FOLD_LIMIT = 4096
 """Operations fold at import when no operand and no result has more elements than this."""
 
+WINDOWED: frozenset[type[Operation]] = frozenset({hlt.ConvOp, hlt.ConvTransposeOp, hlt.ReduceWindowOp, hlt.ResizeOp})
+"""Operations that can cost far more than their operands' and results' sizes tell; they never fold here."""
+
 Maker: TypeAlias = Callable[..., Operation]
 """An operation's class, or a function that calls it: operands in order, attributes by keyword."""
 
@@ -61,7 +64,9 @@ def _same_bits(x: Array, y: Array) -> bool:
 
 
 def _folds_exactly(op: Operation) -> bool:
-    """Whether evaluating ``op`` now gives the bits that running it would, on every target and in every mode."""
+    """Whether evaluating ``op`` now is cheap and gives the bits that running it would, on every target."""
+    if type(op) in WINDOWED:
+        return False
     values = (*op.operands, *op.results)
     if not any(hlt.is_float(hlt.element_of(value)) for value in values):
         return True

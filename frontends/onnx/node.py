@@ -17,6 +17,10 @@ REQUIRED: Any = object()
 """Default of an attribute that must be there."""
 
 
+READ_LIMIT = 1 << 22
+"""The most elements of an operand that decide about the program: a splat may claim any number of them."""
+
+
 class DataDependentError(UnsupportedError):
     """Something that shapes the program depends on run-time data.
 
@@ -103,6 +107,8 @@ class Node:
                 node=self.label,
                 hint="it has to be constant once the input shapes are known",
             )
+        if value.size > READ_LIMIT:
+            raise self.unsupported(f"{what} has {value.size} elements, more than are read while importing")
         return value.known
 
     def known_ints(self, index: int, what: str) -> tuple[int, ...]:

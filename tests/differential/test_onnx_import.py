@@ -15,11 +15,13 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import onnx
 import pytest
 from mlc.dialects.interpreters import run_function
 from mlc.frontends.onnx.import_ import ImportedModel, import_model
 from mlc.frontends.onnx.load import LoadedModel, load_model
 from mlc.frontends.onnx.node import DataDependentError
+from mlc.frontends.onnx.shapes import declared_inputs
 from onnx import TensorProto, numpy_helper
 from onnx.backend.test.case.test_case import TestCase
 from onnx.backend.test.loader import load_model_tests
@@ -29,6 +31,8 @@ from mlc.errors import MlcError, UnsupportedError
 Array = np.ndarray[Any, Any]
 
 EXPECTED_FAILURES = Path(__file__).with_name("onnx_import_expected_failures.txt")
+EPSILON: dict[np.dtype[Any], float] = {np.dtype(ml_dtypes.bfloat16): 2.0**-7, np.dtype(np.float16): 2.0**-10}
+
 PARTS = 4
 """The cases are run in this many tests, so that several workers can share them."""
 
@@ -56,29 +60,32 @@ def expected_failure(name: str) -> str | None:
     return next((p for p in expected_failures() if fnmatch.fnmatchcase(name, p)), None)
 
 
-def imported(loaded: LoadedModel, inputs: Mapping[str, Any]) -> ImportedModel:
+def imported(loaded: LoadedModel, inputs: Mapping[str, Array]) -> ImportedModel:
     """The model for these inputs; the suite passes shapes as inputs, so their values may have to be known."""
     shapes = {name: array.shape for name, array in inputs.items()}
-    attempts = ({}, dict(list(inputs.items())[1:]), dict(inputs))
-    for values in attempts[:-1]:
+    nothing: dict[str, Array] = {}
+    for values in (nothing, dict(list(inputs.items())[1:])):
         try:
             return import_model(loaded, shapes=shapes, values=values)
         except DataDependentError:
             continue
-    return import_model(loaded, shapes=shapes, values=attempts[-1])
+    return import_model(loaded, shapes=shapes, values=inputs)
 
 
 def check_case(case: TestCase) -> None:
     """Raises MlcError when the model does not import, AssertionError when a result differs."""
     assert case.model is not None
     assert case.data_sets is not None
+    loaded = load_model(case.model)
     for inputs, expected in case.data_sets:
-        names = [value.name for value in case.model.graph.input]
-        present = [as_array(value) for value in inputs]
-        model = imported(load_model(case.model), dict(zip(names, present, strict=True)))
-        results = run(model, present)
-        for result, wanted in zip(results, expected, strict=True):
-            compare(np.asarray(result), as_array(wanted), case.rtol, case.atol)
+        check_data(loaded, [as_array(value) for value in inputs], expected, case.rtol, case.atol)
+
+
+def check_data(loaded: LoadedModel, inputs: Sequence[Array], expected: Sequence[Any], rtol: float, atol: float) -> None:
+    names = [info.name for info in declared_inputs(loaded)]
+    model = imported(loaded, dict(zip(names, inputs, strict=True)))
+    for result, wanted in zip(run(model, inputs), expected, strict=True):
+        compare(np.asarray(result), as_array(wanted), rtol, atol)
 
 
 def run(model: ImportedModel, inputs: Sequence[Array]) -> Sequence[Array]:
@@ -89,7 +96,7 @@ def as_array(value: Any) -> Array:
     """The suite gives arrays, or protos for types that NumPy lacks; sequences and optionals are no tensors."""
     if isinstance(value, TensorProto):
         return numpy_helper.to_array(value)
-    if not isinstance(value, np.ndarray | np.generic):
+    if isinstance(value, list | str) or value is None:
         raise UnsupportedError(f"a {type(value).__name__} is no tensor")
     return np.asarray(value)
 
@@ -102,7 +109,7 @@ def compare(result: Array, wanted: Array, rtol: float, atol: float) -> None:
         np.testing.assert_array_equal(result, wanted)
     else:
         if wanted.dtype.itemsize == 2:
-            epsilon = float(ml_dtypes.finfo(wanted.dtype).eps)
+            epsilon = EPSILON[wanted.dtype]
             rtol, atol = max(rtol, 4 * epsilon), max(atol, epsilon / 4)
         np.testing.assert_allclose(result.astype(np.float64), wanted.astype(np.float64), rtol, atol)
 
@@ -118,7 +125,8 @@ def failure(case: TestCase) -> str | None:
 
 def run_cases(names: Sequence[str]) -> tuple[list[str], int]:
     """Surprises among the cases, and how many cases passed."""
-    surprises, passed = [], 0
+    surprises: list[str] = []
+    passed = 0
     for name in names:
         why, expected = failure(cases()[name]), expected_failure(name)
         passed += why is None
@@ -139,6 +147,32 @@ def test_node_cases(part: int) -> None:
 def test_every_expected_failure_is_about_a_case() -> None:
     stale = [pattern for pattern in expected_failures() if not fnmatch.filter(cases(), pattern)]
     assert not stale
+
+
+NOT_TENSORS = ("test_sequence_model*", "test_strnorm_model_*", "test_gradient_of_*")
+"""Models that come with ONNX of sequences, strings and gradients."""
+
+
+@cache
+def shipped_models() -> dict[str, Path]:
+    """Folders of models that come with ONNX, each with the data of a run, many of old opsets."""
+    root = Path(onnx.__file__).parent / "backend" / "test" / "data"
+    kinds = ("pytorch-converted", "pytorch-operator", "simple")
+    found = {file.parent.name: file.parent for kind in kinds for file in (root / kind).glob("*/model.onnx")}
+    return {n: f for n, f in found.items() if not any(fnmatch.fnmatchcase(n, p) for p in NOT_TENSORS)}
+
+
+def read_tensors(folder: Path, kind: str) -> list[Array]:
+    files = sorted(folder.glob(f"{kind}_*.pb"), key=lambda file: int(file.stem.rpartition("_")[2]))
+    return [numpy_helper.to_array(TensorProto.FromString(file.read_bytes())) for file in files]
+
+
+def test_models_that_come_with_onnx() -> None:
+    for folder in shipped_models().values():
+        loaded = load_model(folder / "model.onnx")
+        for data in sorted(folder.glob("test_data_set_*")):
+            check_data(loaded, read_tensors(data, "input"), read_tensors(data, "output"), 1e-3, 1e-5)
+    assert len(shipped_models()) >= 120
 
 
 def test_the_comparison_can_fail() -> None:

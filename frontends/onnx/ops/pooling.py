@@ -43,28 +43,40 @@ def max_pool(b: Builder, node: Node) -> tuple[Value, ...]:
     pooled = _pool(b, x, "max", window)
     if not node.uses_output(1):
         return (pooled,)
-    return pooled, _max_indices(b, x, pooled, window, column_major=node.bool("storage_order", False))
+    return pooled, _max_indices(b, node, x, pooled, window)
 
 
-def _max_indices(b: Builder, x: Value, pooled: Value, window: Window, *, column_major: bool) -> Value:
+POSITIONS = 1 << 10
+"""The most positions in a window whose maxima are located: each takes a few operations."""
+
+
+def _max_indices(b: Builder, node: Node, x: Value, pooled: Value, window: Window) -> Value:
     """Flat index in ``x`` of the first maximum of each window.
 
     Every window position is a strided slice of the padded input; the positions are visited last to first, so
-    that the first maximum stays. Pads hold the index of no element and never equal a maximum of their own.
+    that the first maximum stays. Pads hold the index -1 of no element, which is never taken.
     """
-    spatial = x.shape[2:]
-    order = "F" if column_major else "C"
-    plane = np.arange(math.prod(spatial)).reshape(spatial, order=order)
-    images = np.arange(x.shape[0] * x.shape[1]).reshape(*x.shape[:2], *(1,) * len(spatial)) * plane.size
+    if math.prod(window.kernel) > POSITIONS:
+        raise node.unsupported(f"indices of maxima in windows of more than {POSITIONS} elements")
     low, high = (0, 0, *window.pads_low), (0, 0, *window.full_high)
-    index = b.pad(b.constant(images + plane), low, high, value=-1)
-    padded = b.pad(x, low, high, value=lowest(x.dtype))
+    places = _flat_index(b, x.shape, column_major=node.bool("storage_order", False))
+    index, padded = b.pad(places, low, high, value=-1), b.pad(x, low, high, value=lowest(x.dtype))
     result = b.full(pooled.shape, -1, np.int64)
     for position in reversed(list(np.ndindex(*window.kernel))):
         starts = (0, 0, *(p * d for p, d in zip(position, window.dilations)))
         here, where = (b.slice(v, starts, pooled.shape, (1, 1, *window.strides)) for v in (padded, index))
         hit = b.elementwise(hlt.AndOp, b.compare("eq", here, pooled), b.compare("ge", where, 0))
         result = b.select(hit, where, result)
+    return result
+
+
+def _flat_index(b: Builder, shape: tuple[int, ...], *, column_major: bool) -> Value:
+    """The position of each element of [N, C, *S] in memory; ``column_major`` swaps the order of the dims S."""
+    order = [*range(2, len(shape))] if column_major else [*reversed(range(2, len(shape)))]
+    result, stride = b.full(shape, 0, np.int64), 1
+    for axis in (*order, 1, 0):
+        result = b.add(result, b.mul(b.iota(shape, axis), stride))
+        stride *= shape[axis]
     return result
 
 

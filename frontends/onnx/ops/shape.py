@@ -104,6 +104,8 @@ def split(b: Builder, node: Node) -> list[Value]:
     sizes = node.ints("split", None) if sizes is None else sizes
     if sizes is None:
         sizes = _even_parts(node, x.shape[axis], node.int("num_outputs", len(node.proto.output)))
+    if len(sizes) != len(node.proto.output):
+        raise node.invalid(f"{len(sizes)} split sizes for {len(node.proto.output)} outputs")
     if sum(sizes) != x.shape[axis] or min(sizes, default=0) < 0:
         raise node.invalid(f"split sizes {list(sizes)} do not add up to the extent {x.shape[axis]}")
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
@@ -112,8 +114,8 @@ def split(b: Builder, node: Node) -> list[Value]:
 
 def _even_parts(node: Node, extent: int, parts: int) -> tuple[int, ...]:
     """``extent`` cut in ``parts``, all of one size but the last."""
-    if parts < 1:
-        raise node.invalid(f"can't split in {parts} parts")
+    if parts != len(node.proto.output):
+        raise node.invalid(f"{len(node.proto.output)} outputs for {parts} parts")
     part = -(-extent // parts)
     return tuple(max(0, min(part, extent - i * part)) for i in range(parts))
 

@@ -247,3 +247,29 @@ def test_undefined_outputs_are_refused() -> None:
     model = helper.make_model(helper.make_graph([], "g", info[:1], info[1:]))
     with pytest.raises(ModelError, match="y"):
         import_model(load_model(model))
+
+
+# Small models that ask for a lot
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "c = ConstantOfShape (big)\n n = NonZero (c)\n y = Cast <to = 1> (n)",
+        "y = ConstantOfShape (big)",
+        "r = Range (zero, million, one)\n r2 = Mul (r, r)\n y = Cast <to = 1> (r2)",
+        "t = Expand (x, big)\n y = ReduceSum (t)",
+        "y = Split <num_outputs = 1000000000> (x)",
+        "i = Cast <to = 6> (x)\n y, p = MaxPool <kernel_shape = [100000], pads = [99999, 0]> (z)\n",
+    ],
+)
+def test_import_stays_small(build: Build, body: str) -> None:
+    """Either it is refused, or nothing of that size is made."""
+    text = f"""
+        g (float[1] x, float[1, 1, 1] z) => (float[] y)
+        <int64[4] big = {{1048576, 1048576, 1024, 1}}, int64 zero = {{0}}, int64 million = {{1000000000000}},
+         int64 one = {{1}}> {{ {body} }}"""
+    try:
+        build(text)
+    except (ModelError, UnsupportedError):
+        return

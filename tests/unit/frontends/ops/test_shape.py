@@ -172,7 +172,7 @@ def test_uneven_split_gives_the_rest_to_the_last_part(build: Build) -> None:
         ("y = Concat <axis = 2> (x, x)", "axis 2 is out of range"),
         ("y = Concat <axis = 0> (x, z)", "concat_shape"),
         ("y = Reshape (x, axes)", "element counts differ"),
-        ("y = Split <num_outputs = 0> (x)", "0 parts"),
+        ("y = Split <num_outputs = 0> (x)", "outputs for 0 parts"),
         ("y = DepthToSpace <blocksize = 2> (x)", "4 dims"),
     ],
 )
