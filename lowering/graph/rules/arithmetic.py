@@ -221,7 +221,10 @@ def _product(x: SSAValue, count: int) -> Value:
 
 
 _NEVER_NEGATIVE = (hlt.AbsOp, hlt.ExpOp, hlt.SigmoidOp)
-_MONOTONE = (hlt.ReshapeOp, hlt.BroadcastOp, hlt.TransposeOp, hlt.SliceOp, hlt.SqrtOp)
+_SIGN_OF_OPERANDS = (
+    *(hlt.ReshapeOp, hlt.BroadcastOp, hlt.TransposeOp, hlt.SliceOp, hlt.SqrtOp),
+    *(hlt.AddOp, hlt.MulOp, hlt.DivOp, hlt.ReduceOp),
+)
 _DEPTH = 8
 
 
@@ -239,7 +242,7 @@ def may_be_negative(value: SSAValue, depth: int = _DEPTH) -> bool:
         return True
     if isinstance(op, hlt.ReduceOp) and 0 in hlt.shape_of(op.x):
         return True
-    if isinstance(op, hlt.AddOp | hlt.MulOp | hlt.DivOp | hlt.ReduceOp | _MONOTONE):
+    if isinstance(op, _SIGN_OF_OPERANDS):
         return any(may_be_negative(operand, depth - 1) for operand in op.operands)
     return True
 
