@@ -13,7 +13,7 @@ from mlc.codegen.image import FileSlice, Image, write_atomic
 from mlc.codegen.link import link_shared
 from mlc.codegen.object import compile_ir
 from mlc.codegen.program import Program, program_ir
-from mlc.codegen.relocatable import data_object, merge_objects
+from mlc.codegen.relocatable import check_imports, data_object, merge_objects
 
 from mlc.errors import InternalError
 
@@ -24,6 +24,7 @@ WEIGHTS_SECTION = ".mlc.weights"
 class Artefact:
     """A program compiled to objects, and the weights file to embed if it embeds one.
 
+    Code that needs more of the C library than ``program.imports`` is refused with an InternalError.
     The ``write_`` methods write whole files or nothing, and raise UsageError where they can't write.
     """
 
@@ -52,6 +53,7 @@ class Artefact:
             content = FileSlice.whole(self.weights)
             machine = self.program.target.elf_machine
             objects.append(data_object(self.program.weights_symbol, content, machine, section=WEIGHTS_SECTION))
+        check_imports(objects, self.program.imports)
         return objects
 
     def shared_library(self, soname: str = "") -> Image:

@@ -114,6 +114,11 @@ class Program:
         return tuple(f"{self.name}_{function}" for function in functions)
 
     @property
+    def imports(self) -> tuple[str, ...]:
+        """The symbols of the C library that the code may need."""
+        return ("pthread_create", "pthread_join", "syscall") if self.threads else ()
+
+    @property
     def weights_symbol(self) -> str:
         """The symbol that embedded weights are linked in as."""
         return f"{self.name}_weights"

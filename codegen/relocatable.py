@@ -30,6 +30,7 @@ from mlc.codegen.elf import (
     STB_LOCAL,
     STB_WEAK,
     STT_FILE,
+    STT_FUNC,
     STT_OBJECT,
     STT_SECTION,
     ObjectFile,
@@ -88,6 +89,22 @@ def check_exports(found: Definitions, exports: Iterable[str]) -> None:
     missing = [name for name in exports if name not in found.defined]
     if missing:
         raise InternalError(f"exported but defined in no object: {', '.join(missing)}")
+
+
+def check_imports(objects: Sequence[ObjectFile], imports: Iterable[str]) -> None:
+    """Raise InternalError, naming the caller, when objects need a symbol that is not in ``imports``.
+
+    LLVM turns what a machine lacks (``frem``, rounding on old x86, half precision) into calls of the C or compiler
+    library, silently.
+    """
+    foreign = resolve(objects).undefined.keys() - set(imports)
+    for obj in objects:
+        for symbol in obj.symbols[1:]:
+            if symbol.name in foreign and not symbol.defined:
+                callers = [other.name for other in obj.symbols if other.defined and other.type == STT_FUNC]
+                raise InternalError(
+                    f"the code needs {symbol.name} of another library", node=", ".join(callers[:3]) or None
+                )
 
 
 def merge_objects(objects: Sequence[ObjectFile], *, exports: Sequence[str]) -> Image:

@@ -132,6 +132,19 @@ def test_builds_are_reproducible(make: Make) -> None:
         assert getattr(make(), form)().to_bytes() == getattr(make(), form)().to_bytes()
 
 
+def test_calls_of_the_c_library_are_refused(x86_64: Target) -> None:
+    """LLVM makes a call of ``frem``; the kernel that needs it is named."""
+    text = (
+        "define void @modulo(ptr %a, i64 %t, i64 %n) nounwind {\n"
+        "  %x = load float, ptr %a\n  %y = frem float %x, 3.0\n  store float %y, ptr %a\n  ret void\n}\n"
+    )
+    program = Program("toy", (), (), (Call("modulo", (BufferRef("arena"),)),), 64, 0, "", x86_64)
+    artefact = Artefact.compile(program, [("modulo", text)], jobs=1)
+    for form in (artefact.shared_library, artefact.relocatable, artefact.archive):
+        with pytest.raises(InternalError, match="modulo: the code needs fmodf"):
+            form()
+
+
 def test_refusals(make: Make, x86_64: Target, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="can't write"):
         make().write_object(tmp_path / "missing" / "model.o")
