@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx.reference import ReferenceEvaluator
 
 from benchmarks.zoo import registry, seeds
 from benchmarks.zoo.samples import Array, Feeds
@@ -76,6 +77,13 @@ def run(model: onnx.ModelProto, *inputs: Feeds) -> list[Feeds]:
     session = onnxruntime.InferenceSession(model.SerializeToString(), options)
     names = [output.name for output in model.graph.output]
     return [dict(zip(names, session.run(names, feeds), strict=True)) for feeds in inputs]
+
+
+def run_reference(model: onnx.ModelProto, *inputs: Feeds) -> list[Feeds]:
+    """As `run`, slowly, by onnx's reference implementation."""
+    evaluator: Any = ReferenceEvaluator(model)
+    names = [output.name for output in model.graph.output]
+    return [dict(zip(names, evaluator.run(names, feeds), strict=True)) for feeds in inputs]
 
 
 def check(name: str) -> list[Spread]:
