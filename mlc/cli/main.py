@@ -50,8 +50,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         status = _dispatch(arguments)
         sys.stdout.flush()
         return status
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 0
     except InternalError as error:
         return _report_bug(arguments, error)
     except MlcError as error:
@@ -70,6 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    try:
+        return _run_command(arguments)
+    except SystemExit as stop:
+        # argparse, done with --help or --version.
+        return stop.code if isinstance(stop.code, int) else 0
+
+
+def _run_command(arguments: list[str]) -> int:
     parser = _main_parser()
     args = parser.parse(arguments)
     if args.command is None:

@@ -162,7 +162,7 @@ def test_unknown_variables_are_reported(
 
 
 def test_a_closed_pipe_is_no_bug() -> None:
-    script = "import sys; from mlc.cli.main import main; sys.exit(main(['passes', '--json']))"
+    script = "import sys; from mlc.cli.main import main; sys.exit(main(['--version']))"
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.close()
