@@ -96,8 +96,9 @@ def as_array(value: Any) -> Array:
     """The suite gives arrays, or protos for types that NumPy lacks; sequences and optionals are no tensors."""
     if isinstance(value, TensorProto):
         return numpy_helper.to_array(value)
-    if isinstance(value, list | str) or value is None:
-        raise UnsupportedError(f"a {type(value).__name__} is no tensor")
+    kind = type(value).__name__
+    if kind in ("list", "str", "NoneType"):
+        raise UnsupportedError(f"a {kind} is no tensor")
     return np.asarray(value)
 
 
