@@ -32,10 +32,11 @@ $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	    $(PY) -m pip install --quiet --disable-pip-version-check -e '.[test]' -c constraints.txt; fi
 	@touch $@
 
-test: setup ## Run everything that CI runs: lint, types, then all tests once
+test: setup ## Run everything that CI runs: lint, types, docs, then all tests once
 	@status=0; \
 	    $(MAKE) --no-print-directory lint || status=1; \
 	    $(MAKE) --no-print-directory typecheck || status=1; \
+	    $(MAKE) --no-print-directory docs || status=1; \
 	    $(PY) -m pytest -n $(JOBS) --durations=15 || status=1; \
 	    exit $$status
 
@@ -63,7 +64,7 @@ bench: setup ## Time mlc beside its peers
 	@$(PY) -m benchmarks
 
 docs: $(VENV)/.docs-done ## Build the documentation into site/, warnings are errors
-	@$(PY) -m mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
 
 $(VENV)/.docs-done: $(STAMP)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[docs]' -c constraints.txt
