@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from mlc.dialects import hlt
 from mlc.dialects.weights import WeightStore
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.functions import Functions, live, reject_unsupported
+from mlc.frontends.onnx.node import DataDependentError
 from mlc.frontends.onnx.scope import Scope, initializers_of
 from mlc.frontends.onnx.shapes import TensorInfo, bind_shapes, declared_inputs, declared_outputs
 from mlc.frontends.onnx.value import Array, Value
@@ -39,6 +41,8 @@ class ImportedModel:
     weights: WeightStore
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
+    fixed: tuple[str, ...] = ()
+    """The inputs for whose given values alone the program is right."""
 
 
 def import_model(
@@ -50,8 +54,8 @@ def import_model(
 ) -> ImportedModel:
     """``loaded`` in hlt, for inputs of the given ``shapes`` (by input name) or ``dims`` (by symbolic dim).
 
-    ``values`` gives the contents of inputs on which shapes depend: the result is right for these only. Without
-    them such a model raises DataDependentError.
+    ``values`` gives the contents of inputs on which shapes depend: the program is right for these only. Without
+    them such a model raises DataDependentError; see `specialize`.
 
     Constants made on the way are added to ``loaded.weights``. Raises UsageError for shapes that are missing
     or contradict the model, UnsupportedError (all operators at once) and ModelError, both naming the node.
@@ -80,7 +84,29 @@ def import_model(
         arg_attrs=_names(inputs),
         res_attrs=_names(outputs),
     )
-    return ImportedModel(ModuleOp([main]), loaded.weights, inputs, outputs)
+    return ImportedModel(ModuleOp([main]), loaded.weights, inputs, outputs, tuple(known))
+
+
+def specialize(loaded: LoadedModel, inputs: Mapping[str, Array]) -> ImportedModel:
+    """``loaded`` for calls with arrays like ``inputs`` (all of them, by name): with the same shapes, and with the
+    same values of those inputs on which shapes depend, which ``fixed`` of the result names.
+
+    Raises what `import_model` raises.
+    """
+    shapes = {name: np.shape(array) for name, array in inputs.items()}
+    names = [info.name for info in declared_inputs(loaded)]
+    missing = [name for name in names if name not in inputs]
+    if missing:
+        raise UsageError(f"no array is given for input {', '.join(map(repr, missing))}")
+    values: dict[str, Array] = {}
+    while True:
+        try:
+            return import_model(loaded, shapes=shapes, values=values)
+        except DataDependentError as error:
+            needed = {names[position] for position in error.arguments} - values.keys()
+            if not needed:
+                raise
+            values.update({name: np.asarray(inputs[name]) for name in names if name in needed})
 
 
 def _tensor_type(info: TensorInfo, shape: tuple[int, ...]) -> TensorType:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
-from mlc.frontends.onnx.value import Array, Value
+from mlc.frontends.onnx.value import Array, Value, arguments_behind
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from mlc.errors import ModelError, UnsupportedError
@@ -24,8 +24,12 @@ READ_LIMIT = 1 << 22
 class DataDependentError(UnsupportedError):
     """Something that shapes the program depends on run-time data.
 
-    Importing again with the values of the model's inputs known may help.
+    Importing again with the values known of the inputs at positions ``arguments`` helps, unless they are.
     """
+
+    def __init__(self, message: str, *, node: str, arguments: frozenset[int]) -> None:
+        super().__init__(message, node=node, hint="it has to be constant once the input shapes are known")
+        self.arguments = arguments
 
 
 class Surroundings(Protocol):
@@ -103,9 +107,7 @@ class Node:
     def contents(self, value: Value, what: str) -> Array:
         if value.known is None:
             raise DataDependentError(
-                f"{what} depends on run-time data",
-                node=self.label,
-                hint="it has to be constant once the input shapes are known",
+                f"{what} depends on run-time data", node=self.label, arguments=arguments_behind(value)
             )
         if value.size > READ_LIMIT:
             raise self.unsupported(f"{what} has {value.size} elements, more than are read while importing")

@@ -11,7 +11,7 @@ from mlc.dialects import hlt
 from mlc.dialects.weights import is_uniform
 from numpy.typing import DTypeLike, NDArray
 from xdsl.dialects.builtin import TensorType
-from xdsl.ir import SSAValue
+from xdsl.ir import BlockArgument, OpResult, SSAValue
 
 Array: TypeAlias = NDArray[Any]
 Scalar: TypeAlias = "int | float | bool | np.generic"
@@ -77,3 +77,20 @@ def signature_of(value: SSAValue) -> tuple[tuple[int, ...], np.dtype[Any]]:
 def is_float(value: Value) -> bool:
     """Whether the elements are f64, f32, f16 or bf16."""
     return hlt.is_float(hlt.element_type(value.dtype))
+
+
+def arguments_behind(value: Value) -> frozenset[int]:
+    """The positions of the function's arguments that ``value`` is computed from."""
+    pending = [] if value.ssa is None else [value.ssa]
+    seen: set[SSAValue] = set()
+    found: set[int] = set()
+    while pending:
+        ssa = pending.pop()
+        if ssa in seen:
+            continue
+        seen.add(ssa)
+        if isinstance(ssa, BlockArgument):
+            found.add(ssa.index)
+        elif isinstance(ssa, OpResult):
+            pending.extend(ssa.op.operands)
+    return frozenset(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,8 @@ import numpy as np
 import onnx
 import pytest
 from mlc.dialects.interpreters import run_function
-from mlc.frontends.onnx.import_ import ImportedModel, import_model
+from mlc.frontends.onnx.import_ import ImportedModel, specialize
 from mlc.frontends.onnx.load import LoadedModel, load_model
-from mlc.frontends.onnx.node import DataDependentError
 from mlc.frontends.onnx.shapes import declared_inputs
 from onnx import TensorProto, numpy_helper
 from onnx.backend.test.case.test_case import TestCase
@@ -60,18 +59,6 @@ def expected_failure(name: str) -> str | None:
     return next((p for p in expected_failures() if fnmatch.fnmatchcase(name, p)), None)
 
 
-def imported(loaded: LoadedModel, inputs: Mapping[str, Array]) -> ImportedModel:
-    """The model for these inputs; the suite passes shapes as inputs, so their values may have to be known."""
-    shapes = {name: array.shape for name, array in inputs.items()}
-    nothing: dict[str, Array] = {}
-    for values in (nothing, dict(list(inputs.items())[1:])):
-        try:
-            return import_model(loaded, shapes=shapes, values=values)
-        except DataDependentError:
-            continue
-    return import_model(loaded, shapes=shapes, values=inputs)
-
-
 def check_case(case: TestCase) -> None:
     """Raises MlcError when the model does not import, AssertionError when a result differs."""
     assert case.model is not None
@@ -83,7 +70,7 @@ def check_case(case: TestCase) -> None:
 
 def check_data(loaded: LoadedModel, inputs: Sequence[Array], expected: Sequence[Any], rtol: float, atol: float) -> None:
     names = [info.name for info in declared_inputs(loaded)]
-    model = imported(loaded, dict(zip(names, inputs, strict=True)))
+    model = specialize(loaded, dict(zip(names, inputs, strict=True)))
     for result, wanted in zip(run(model, inputs), expected, strict=True):
         compare(np.asarray(result), as_array(wanted), rtol, atol)
 

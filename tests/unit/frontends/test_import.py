@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 from mlc.dialects import hlt
-from mlc.frontends.onnx.import_ import import_model
+from mlc.frontends.onnx.import_ import import_model, specialize
 from mlc.frontends.onnx.load import load_model
 from mlc.frontends.onnx.node import DataDependentError
 from mlc.frontends.onnx.shapes import TensorInfo, bind_shapes, declared_inputs
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, parser
 from xdsl.dialects.func import FuncOp
 
 from mlc.errors import ModelError, UnsupportedError, UsageError
@@ -273,3 +273,36 @@ def test_import_stays_small(build: Build, body: str) -> None:
         build(text)
     except (ModelError, UnsupportedError):
         return
+
+
+# Specialisation
+
+
+def test_specialize_fixes_only_what_shapes_depend_on() -> None:
+    """``n`` decides a shape through arithmetic, ``x`` and ``z`` do not."""
+    text = """<ir_version: 10, opset_import: ["": 21]>
+        g (float[a, b] x, int64[1] n, float[b] z) => (float[] y) <int64[1] rest = {-1}> {
+            t = Add (n, n)
+            s = Concat <axis = 0> (rest, t)
+            r = Reshape (x, s)
+            y = ReduceSum (r)
+        }"""
+    loaded = load_model(parser.parse_model(text))
+    inputs = {"x": np.ones((4, 3), np.float32), "n": np.array([2]), "z": np.ones(3, np.float32)}
+    model = specialize(loaded, inputs)
+    assert model.fixed == ("n",)
+    with pytest.raises(ModelError, match="can't infer -1"):
+        specialize(loaded, {**inputs, "n": np.array([5])})
+
+
+def test_specialize_gives_up_on_shapes_from_computed_data() -> None:
+    text = """<ir_version: 10, opset_import: ["": 21]>
+        g (float[a] x) => (float[] y) { e = Exp (x)\n i = Cast <to = 7> (e)\n [r] y = Expand (x, i) }"""
+    with pytest.raises(DataDependentError, match=r"r \(Expand\)"):
+        specialize(load_model(parser.parse_model(text)), {"x": np.ones(1, np.float32)})
+
+
+def test_specialize_wants_every_input() -> None:
+    text = '<ir_version: 10, opset_import: ["": 21]> g (float[2] x, float[2] z) => (float[2] y) { y = Add (x, z) }'
+    with pytest.raises(UsageError, match="no array is given for input 'z'"):
+        specialize(load_model(parser.parse_model(text)), {"x": np.ones(2, np.float32)})

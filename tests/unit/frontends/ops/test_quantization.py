@@ -24,7 +24,11 @@ def quantized(x: Array, scale: Array, zero_point: Array) -> Array:
     return np.clip(rounded, limits.min, limits.max).astype(zero_point.dtype)
 
 
-GRANULARITIES = {"tensor": ((), "axis = 0"), "axis": ((4,), "axis = 1"), "block": ((3, 2, 2), "axis = 1, block_size = 2")}
+GRANULARITIES = {
+    "tensor": ((), "axis = 0"),
+    "axis": ((4,), "axis = 1"),
+    "block": ((3, 2, 2), "axis = 1, block_size = 2"),
+}
 
 
 @settings(max_examples=30, deadline=None)
