@@ -10,8 +10,10 @@ precision (64 bits of mantissa), so the tables for f64 need a machine whose ``np
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -117,12 +119,16 @@ def rounded(fit: Fit, dtype: Any) -> tuple[list[float], list[float], float]:
     return [float(c) for c in above], [float(c) for c in below], error
 
 
-def two_parts(value: np.longdouble, dtype: Any, spare: int) -> tuple[float, float]:
-    """``value`` as a number of ``dtype`` whose last ``spare`` bits are zero, and the rest."""
-    digits = np.finfo(dtype).nmant + 1 - spare
-    mantissa, exponent = np.frexp(value)
-    high = np.ldexp(np.rint(np.ldexp(mantissa, digits)), int(exponent) - digits)
-    return float(high), float(dtype(value - high))
+def parts(value: Fraction, dtype: Any, count: int, spare: int) -> tuple[float, ...]:
+    """``value`` as a sum of numbers of ``dtype``; all but the last have ``spare`` bits of zeros at the end."""
+    digits = int(np.finfo(dtype).nmant) + 1
+    found: list[float] = []
+    for k in range(count):
+        bits = digits - spare if k < count - 1 else digits
+        unit = Fraction(2) ** (math.frexp(float(value))[1] - bits)
+        found.append(float(round(value / unit) * unit))
+        value -= Fraction(found[-1])
+    return tuple(found)
 
 
 def leading_of(ratio: np.longdouble, dtype: Any) -> float:
@@ -132,6 +138,18 @@ def leading_of(ratio: np.longdouble, dtype: Any) -> float:
     return float(candidates[np.argmin(np.abs(dtype(product) - product) / product)])
 
 
+def artanh_of_inverse(n: int) -> Fraction:
+    """artanh(1/n) to 200 bits."""
+    return sum((Fraction(1, (2 * k + 1) * n ** (2 * k + 1)) for k in range(100)), Fraction(0))
+
+
+def arctan_of_inverse(n: int) -> Fraction:
+    """arctan(1/n) to 200 bits."""
+    return sum((Fraction((-1) ** k, (2 * k + 1) * n ** (2 * k + 1)) for k in range(100)), Fraction(0))
+
+
+LN2_EXACT = 2 * artanh_of_inverse(3)
+PI_EXACT = 16 * arctan_of_inverse(5) - 4 * arctan_of_inverse(239)
 LN2 = np.log(np.longdouble(2))
 PI = 4 * np.arctan(np.longdouble(1))
 
@@ -145,17 +163,41 @@ def erf(x: Real) -> Real:
     return 2 / np.sqrt(PI) * np.exp(-x * x) * total
 
 
+def joined(value: Function, coefficient: Callable[[int], Fraction], radius: float) -> Function:
+    """``value``, but by its power series where ``|t|`` is below ``radius`` and it cancels."""
+    terms = [np.longdouble(c.numerator) / np.longdouble(c.denominator) for c in map(coefficient, range(16))]
+
+    def both(t: Real) -> Real:
+        near = np.abs(t) < radius
+        return np.where(near, horner(terms, np.where(near, t, 0)), value(np.where(near, np.longdouble(radius), t)))
+
+    return both
+
+
 def log_tail(f: Real) -> Real:
     """``(log(1 + f) - f + f^2/2) / f^3``, by its series near zero."""
-    near = np.abs(f) < 0.02
-    safe = np.where(near, np.longdouble(1), f)
-    series = horner([np.longdouble((-1) ** k) / (k + 3) for k in range(14)], np.where(near, f, 0))
-    return np.where(near, series, (np.log1p(safe) - safe + safe * safe / 2) / safe**3)
+    return joined(lambda t: (np.log1p(t) - t + t * t / 2) / t**3, lambda k: Fraction((-1) ** k, k + 3), 0.02)(f)
 
 
 def log_unit(f: Real) -> Real:
     """``log(1 + f) / f^3``, the unit in which an error of `log_tail` shows."""
-    return np.where(f == 0, np.inf, np.log1p(f) / np.where(f == 0, 1, f) ** 3)
+    return np.log1p(f) / f**3
+
+
+def odd_tail(function: Function, coefficient: Callable[[int], Fraction], high: float, degree: int) -> Fit:
+    """``T`` of ``function(x) = x + x^3 T(x^2)``, for ``x`` up to ``high``; ``coefficient(k)`` are those of ``T``."""
+    value = joined(lambda t: (over_root(function)(t) - 1) / t, coefficient, 0.02)
+    return Fit(value, lambda t: over_root(function)(t) / t, TINY, high * high, degree)
+
+
+def cosine_tail(degree: int) -> Fit:
+    """``T`` of ``cos x = 1 - x^2/2 + x^4 T(x^2)``, on a quadrant around zero."""
+    value = joined(
+        lambda t: (np.cos(np.sqrt(t)) - 1 + t / 2) / t**2,
+        lambda k: Fraction((-1) ** k, math.factorial(2 * k + 4)),
+        0.3,
+    )
+    return Fit(value, lambda t: np.cos(np.sqrt(t)) / t**2, TINY, 0.7860**2, degree)
 
 
 def over_root(function: Function) -> Function:
@@ -168,21 +210,58 @@ def relative(value: Function, low: float, high: float, degree: int, denominator:
     return Fit(value, value, low, high, degree, denominator, **rest)
 
 
+def sine_tail(degree: int) -> Fit:
+    """On a quadrant around zero."""
+    return odd_tail(np.sin, lambda k: Fraction((-1) ** (k + 1), math.factorial(2 * k + 3)), 0.7860, degree)
+
+
+def arctan_tail(degree: int) -> Fit:
+    """Up to the tangent of pi/8."""
+    return odd_tail(np.arctan, lambda k: Fraction((-1) ** (k + 1), 2 * k + 3), 0.4143, degree)
+
+
+def arcsine_tail(degree: int) -> Fit:
+    """Up to one half."""
+
+    def coefficient(k: int) -> Fraction:
+        return Fraction(math.comb(2 * k + 2, k + 1), 4 ** (k + 1) * (2 * k + 3))
+
+    return odd_tail(np.arcsin, coefficient, 0.5, degree)
+
+
+def artanh_tail(degree: int) -> Fit:
+    """``T`` of ``log((1 + z) / (1 - z)) = 2 z + z^3 T(z^2)``, for numbers from sqrt(1/2) to sqrt(2)."""
+    half = odd_tail(np.arctanh, lambda k: Fraction(1, 2 * k + 3), 0.1717, degree)
+    return replace(half, value=lambda t: 2 * half.value(t), unit=lambda t: 2 * half.unit(t))
+
+
 TYPES: dict[str, Any] = {"f32": np.float32, "f64": np.float64}
 HALF_LN2 = float(LN2 / 2) * 1.0005
 ROOT = float(np.sqrt(np.longdouble(2)))
 TINY = 1e-12
 
 CONSTANTS: dict[str, Callable[[Any], tuple[float, ...]]] = {
-    "LN2": lambda dtype: two_parts(LN2, dtype, 11),
+    "LN2": lambda dtype: parts(LN2_EXACT, dtype, 2, 11),
+    "HALF_PI": lambda dtype: parts(PI_EXACT / 2, np.float64, 2 if dtype is np.float32 else 3, 20),
+    "HALF_PI_SUM": lambda dtype: parts(PI_EXACT / 2, dtype, 2, 0),
 }
 """Constants in parts: by name, a function of the type."""
 
 FITS: dict[str, dict[str, Fit]] = {
-    "EXP": {"f32": relative(np.exp, -HALF_LN2, HALF_LN2, 6, known=(1.0, 1.0))},
-    "LOG": {"f32": Fit(log_tail, log_unit, 1 / ROOT - 1, ROOT - 1, 8)},
-    "TANH": {"f32": relative(over_root(np.tanh), TINY, 9.02**2, 5, 4)},
+    "EXP": {
+        "f32": relative(np.exp, -HALF_LN2, HALF_LN2, 6, known=(1.0, 1.0)),
+        "f64": relative(np.exp, -HALF_LN2, HALF_LN2, 11, known=(1.0, 1.0, 0.5)),
+    },
+    "LOG": {
+        "f32": Fit(log_tail, log_unit, 1 / ROOT - 1, ROOT - 1, 8),
+        "f64": Fit(log_tail, log_unit, 1 / ROOT - 1, ROOT - 1, 18),
+    },
+    "ARTANH": {"f32": artanh_tail(3), "f64": artanh_tail(8)},
     "ERF": {"f32": relative(over_root(erf), TINY, 3.925**2, 5, 5, leading=leading_of(2 / np.sqrt(PI), np.float32))},
+    "SIN": {"f32": sine_tail(3), "f64": sine_tail(6)},
+    "COS": {"f32": cosine_tail(2), "f64": cosine_tail(6)},
+    "ATAN": {"f32": arctan_tail(4), "f64": arctan_tail(11)},
+    "ASIN": {"f32": arcsine_tail(4), "f64": arcsine_tail(12)},
 }
 """What is fitted: by table and type."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlc.dialects.loop import ComputeOp, RemfOp
+from mlc.dialects.loop import ComputeOp
 from mlc.lowering.loops import polynomials as poly
 from mlc.lowering.loops.select_rows import regions
 from mlc.lowering.scalar import Scalar
@@ -47,6 +47,18 @@ EXPANSIONS: dict[type[Operation], Callable[..., SSAValue]] = {
     math.LogOp: poly.log,
     math.TanhOp: poly.tanh,
     math.ErfOp: poly.erf,
+    math.SinOp: poly.sin,
+    math.CosOp: poly.cos,
+    math.TanOp: poly.tan,
+    math.AsinOp: poly.asin,
+    math.AcosOp: poly.acos,
+    math.AtanOp: poly.atan,
+    math.SinhOp: poly.sinh,
+    math.CoshOp: poly.cosh,
+    math.AsinhOp: poly.asinh,
+    math.AcoshOp: poly.acosh,
+    math.AtanhOp: poly.atanh,
+    math.PowFOp: poly.power,
 }
 """How each function is computed."""
 

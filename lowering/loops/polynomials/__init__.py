@@ -5,8 +5,27 @@ Accuracy does not rest on a fused multiply-add: reductions split their constants
 ``docs/reference/math.md`` lists the errors that were measured.
 """
 
-from mlc.lowering.loops.polynomials.exponential import exp, tanh
-from mlc.lowering.loops.polynomials.logarithm import log
+from mlc.lowering.loops.polynomials.exponential import cosh, exp, sinh, tanh
+from mlc.lowering.loops.polynomials.logarithm import acosh, asinh, atanh, log
+from mlc.lowering.loops.polynomials.power import power
 from mlc.lowering.loops.polynomials.probability import erf
+from mlc.lowering.loops.polynomials.trigonometric import acos, asin, atan, cos, sin, tan
 
-__all__ = ["erf", "exp", "log", "tanh"]
+__all__ = [
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atanh",
+    "cos",
+    "cosh",
+    "erf",
+    "exp",
+    "log",
+    "power",
+    "sin",
+    "sinh",
+    "tan",
+    "tanh",
+]

@@ -25,6 +25,10 @@ class Format:
         return 2.0 ** (1 - self.bias)
 
     @property
+    def largest(self) -> float:
+        return (2.0 - 2.0**-self.digits) * 2.0**self.bias
+
+    @property
     def integral(self) -> float:
         """From here on all numbers are integers."""
         return 2.0**self.digits
@@ -73,6 +77,65 @@ def round_even(s: Scalar, x: SSAValue) -> SSAValue:
     return s.unary(math.RoundEvenOp, x)
 
 
+def truncated(s: Scalar, x: SSAValue) -> SSAValue:
+    """The integer next to ``x`` towards zero, as a float."""
+    return s.unary(math.TruncOp, x)
+
+
 def scaled(s: Scalar, x: SSAValue, factor: float) -> SSAValue:
     """``x`` times a constant."""
     return s.mul(x, s.constant(factor, x.type))
+
+
+def plus(s: Scalar, x: SSAValue, constant: float) -> SSAValue:
+    """``x`` plus a constant."""
+    return s.add(x, s.constant(constant, x.type))
+
+
+def absolute(s: Scalar, x: SSAValue) -> SSAValue:
+    """``|x|``."""
+    return s.unary(math.AbsFOp, x)
+
+
+def square_root(s: Scalar, x: SSAValue) -> SSAValue:
+    """The square root; NaN below zero."""
+    return s.unary(math.SqrtOp, x)
+
+
+def with_sign(s: Scalar, magnitude: SSAValue, sign: SSAValue) -> SSAValue:
+    """``|magnitude|`` with the sign of ``sign``."""
+    return s.op(math.CopySignOp, [magnitude, sign], magnitude.type)
+
+
+def reduce_by(s: Scalar, x: SSAValue, n: SSAValue, parts: Sequence[float]) -> SSAValue:
+    """``x - n c`` for ``c`` the sum of ``parts``: all but the last are so short that their products with ``n`` are
+    exact (Cody and Waite, "Software Manual for the Elementary Functions", 1980).
+    """
+    for part in parts:
+        x = s.fma(n, s.constant(-part, x.type), x)
+    return x
+
+
+def two_sum(s: Scalar, a: SSAValue, b: SSAValue) -> tuple[SSAValue, SSAValue]:
+    """The sum, and what its rounding lost (Knuth)."""
+    total = s.add(a, b)
+    back = s.sub(total, a)
+    return total, s.add(s.sub(a, s.sub(total, back)), s.sub(b, back))
+
+
+def split(s: Scalar, x: SSAValue) -> tuple[SSAValue, SSAValue]:
+    """``x`` as two numbers of half its digits, whose products are exact."""
+    form = format_of(x.type)
+    mask = s.constant(-1 << (form.digits + 2) // 2, form.integer)
+    high = from_bits(s, s.op(arith.AndIOp, [bits_of(s, x), mask], form.integer), x.type)
+    return high, s.sub(x, high)
+
+
+def two_product(s: Scalar, a: SSAValue, b: SSAValue) -> tuple[SSAValue, SSAValue]:
+    """The product, and what its rounding lost (Dekker); needs no fused multiply-add."""
+    product = s.mul(a, b)
+    (ah, al), (bh, bl) = split(s, a), split(s, b)
+    rest = s.fma(ah, bh, s.neg(product))
+    rest = s.fma(ah, bl, rest)
+    rest = s.fma(al, bh, rest)
+    return product, s.fma(al, bl, rest)

@@ -1,11 +1,20 @@
-"""exp, and what is built on it."""
+"""exp and the hyperbolic functions."""
 
 from __future__ import annotations
 
 import math
 
-from mlc.lowering.loops.polynomials.coefficients import EXP, LN2, TANH
-from mlc.lowering.loops.polynomials.evaluate import clamp, format_of, horner, odd_quotient, round_even, scaled
+from mlc.lowering.loops.polynomials.coefficients import EXP, LN2
+from mlc.lowering.loops.polynomials.evaluate import (
+    absolute,
+    format_of,
+    horner,
+    plus,
+    reduce_by,
+    round_even,
+    scaled,
+    with_sign,
+)
 from mlc.lowering.scalar import Scalar
 from xdsl.ir import SSAValue
 
@@ -15,25 +24,61 @@ _RANGE = {"f32": (-104.0, 89.0), "f64": (-746.0, 710.0)}
 _ONE = {"f32": 9.02, "f64": 19.1}
 """From here on tanh rounds to one."""
 
+_HALF_INFINITE = {"f32": 90.0, "f64": 711.0}
+"""Half of exp overflows here."""
+
+
+def _reduce(s: Scalar, x: SSAValue) -> tuple[SSAValue, SSAValue]:
+    """``n = round(x / ln 2)`` as a float, and ``x - n ln 2``."""
+    n = round_even(s, scaled(s, x, 1 / math.log(2)))
+    return n, reduce_by(s, x, n, LN2[format_of(x.type).name])
+
 
 def exp(s: Scalar, x: SSAValue, *, nonpositive: bool = False) -> SSAValue:
     """e**x as ``2**n e**r`` with ``n = round(x / ln 2)``; ``nonpositive``: the operand never is above zero.
 
-    The remainder ``r = x - n ln 2`` takes ln 2 in two parts, the first short enough that its product is exact
-    (Cody and Waite). Operands are clamped to where the result is zero or infinite already.
+    Operands are clamped to where the result is zero or infinite already.
     """
     name = format_of(x.type).name
     low, high = _RANGE[name]
     x = s.maximum(x, s.constant(low, x.type))
     if not nonpositive:
         x = s.minimum(x, s.constant(high, x.type))
-    n = round_even(s, scaled(s, x, 1 / math.log(2)))
-    for part in LN2[name]:
-        x = s.fma(n, s.constant(-part, x.type), x)
-    return s.ldexp(horner(s, x, EXP[name]), n)
+    n, r = _reduce(s, x)
+    return s.ldexp(horner(s, r, EXP[name]), n)
+
+
+def _reduced_minus_one(s: Scalar, x: SSAValue) -> tuple[SSAValue, SSAValue]:
+    """``n`` and ``p = e**r - 1``, accurate where it is small, with ``e**x = 2**n (1 + p)``."""
+    n, r = _reduce(s, x)
+    return n, s.fma(s.mul(r, r), horner(s, r, EXP[format_of(x.type).name][2:]), r)
 
 
 def tanh(s: Scalar, x: SSAValue) -> SSAValue:
-    """Hyperbolic tangent: ``x N(x^2) / D(x^2)`` up to where it rounds to one."""
+    """Hyperbolic tangent ``(e**2a - 1) / (e**2a + 1)`` of ``a = |x|``, with the sign of ``x``."""
+    one = s.constant(1.0, x.type)
+    a = s.minimum(absolute(s, x), s.constant(_ONE[format_of(x.type).name], x.type))
+    n, p = _reduced_minus_one(s, s.add(a, a))
+    power = s.ldexp(one, n)
+    value = s.div(s.fma(power, p, s.sub(power, one)), s.fma(power, p, s.add(power, one)))
+    return with_sign(s, value, x)
+
+
+def sinh(s: Scalar, x: SSAValue) -> SSAValue:
+    """Hyperbolic sine ``h + h / (2 h + 1)`` with ``2 h = e**|x| - 1``, and the sign of ``x``."""
+    one = s.constant(1.0, x.type)
+    a = s.minimum(absolute(s, x), s.constant(_HALF_INFINITE[format_of(x.type).name], x.type))
+    n, p = _reduced_minus_one(s, a)
+    part = s.add(p, s.sub(one, s.ldexp(one, s.neg(n))))
+    half = s.ldexp(part, plus(s, n, -1.0))
+    finite = s.minimum(half, s.constant(format_of(x.type).largest, x.type))
+    return with_sign(s, s.add(half, s.div(finite, plus(s, s.add(finite, finite), 1.0))), x)
+
+
+def cosh(s: Scalar, x: SSAValue) -> SSAValue:
+    """Hyperbolic cosine ``h + 1 / (4 h)`` with ``2 h = e**|x|``."""
     name = format_of(x.type).name
-    return odd_quotient(s, clamp(s, x, _ONE[name]), *TANH[name])
+    a = s.minimum(absolute(s, x), s.constant(_HALF_INFINITE[name], x.type))
+    n, r = _reduce(s, a)
+    half = s.ldexp(horner(s, r, EXP[name]), plus(s, n, -1.0))
+    return s.add(half, s.div(s.constant(0.25, x.type), half))
