@@ -49,9 +49,9 @@ def range_(b: Builder, node: Node) -> Value:
     if delta == 0:
         raise node.invalid("delta is zero")
     dtype = node.input(0).dtype
-    count = max(0, math.ceil((limit - start) / delta))
-    steps = b.iota((count,), 0)
     if not is_float(node.input(0)):
-        return b.cast(b.add(b.mul(steps, int(delta)), int(start)), dtype)
+        steps = b.iota((max(0, -((start - limit) // delta)),), 0)
+        return b.cast(b.add(b.mul(steps, delta), start), dtype)
+    steps = b.iota((max(0, math.ceil((limit - start) / delta)),), 0)
     wide = np.float64 if dtype == np.float64 else np.float32
     return b.cast(b.add(b.mul(b.cast(steps, wide), delta), start), dtype)

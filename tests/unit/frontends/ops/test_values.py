@@ -182,3 +182,12 @@ def test_bad_scales(build: Build, scales: str, message: str) -> None:
             f"""
             g (float[3, 6] x) => (float[] y) <float[{count}] s = {{{scales}}}> {{ [r] y = Resize (x, , s) }}"""
         )
+
+
+@pytest.mark.parametrize("bounds", [(0, 7, 3), (7, 0, -3), (0, 6, 3), (5, 5, 1), (5, 4, 1), (2**62, 2**62 + 3, 2)])
+def test_range_of_integers_is_exact(build: Build, bounds: tuple[int, int, int]) -> None:
+    names = ("start", "limit", "delta")
+    constants = ", ".join(f"int64 {name} = {{{value}}}" for name, value in zip(names, bounds))
+    program = build(f"g () => (int64[] y) <{constants}> {{ y = Range (start, limit, delta) }}")
+    assert program.names == []
+    np.testing.assert_array_equal(program(), np.array(range(*bounds), np.int64))
