@@ -16,7 +16,7 @@ from mlc.codegen.emit.function import emit_kernel
 from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
 from mlc.codegen.targets import Target
 from mlc.dialects.hlt.dtypes import numpy_dtype
-from mlc.dialects.loop import BufferOp, CallOp, ConstantOp, KernelOp, PackOp, TileOp
+from mlc.dialects.loop import BufferOp, CallOp, ConstantOp, KernelOp, PackOp, StatusOp, TileOp
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import InternalError
@@ -106,6 +106,8 @@ class Builder:
             if base.index < self.inputs:
                 return BufferRef("input", base.index)
             return BufferRef("output", base.index - self.inputs)
+        if isinstance(owner, StatusOp):
+            return BufferRef("status")
         if isinstance(owner, BufferOp):
             assert owner.offset is not None
             return BufferRef("arena", 0, owner.offset.value.data)
@@ -163,7 +165,7 @@ class _Touched:
         self.spans.clear()
 
     def add(self, spans: Sequence[tuple[BufferRef, int, bool]]) -> None:
-        self.spans += [s for s in spans if s[0].space != "weights"]
+        self.spans += [s for s in spans if s[0].space not in ("weights", "status")]
 
     def conflicts(self, spans: Sequence[tuple[BufferRef, int, bool]]) -> bool:
         """Whether some span overlaps one that was touched, and either writes."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from mlc.codegen.emit.scalar import Lanes
+from mlc.codegen.emit.subscripts import Checks
 from mlc.codegen.emit.tile import Registers, TileEmitter, emit_merge
 from mlc.codegen.emit.writer import Writer, spelling
 from mlc.codegen.targets import Target
@@ -52,6 +53,7 @@ class FunctionEmitter:
         self.tiles: dict[SSAValue, Registers] = {}
         self.prefixes: dict[SSAValue, dict[tuple[SSAValue, Path], None]] = {}
         self.shares: dict[int, tuple[str, str]] = {}
+        self.checks: Checks | None = None
 
     def emit(self) -> str:
         """The function's text, without its declarations."""
@@ -59,6 +61,7 @@ class FunctionEmitter:
         names = [f"%a{i}" for i in range(len(block.args))]
         for argument, name in zip(block.args, names):
             self.pointers[argument, ()] = name
+        self.checks = self._checks()
         self._collect(block)
         self._shares(block)
         self._block(block)
@@ -67,6 +70,12 @@ class FunctionEmitter:
         comma = ", " if parameters else ""
         head = f"define void @{self.kernel.sym_name.data}({parameters}{comma}i64 %tid, i64 %nt) #0 {{\nentry:\n"
         return head + "\n".join(self.out.lines) + "\n}\n"
+
+    def _checks(self) -> Checks | None:
+        """The status word of a checked kernel, its last argument, and a slot for the notes that don't count."""
+        if self.kernel.checked is None:
+            return None
+        return Checks(self.pointers[self.kernel.args[-1], ()], self.out.value("alloca i32, align 4"))
 
     def _attributes(self, index: int) -> str:
         aliases = self.kernel.attributes.get("aliases")
@@ -79,7 +88,7 @@ class FunctionEmitter:
         for op in block.walk():
             if isinstance(op, TileOp):
                 ivs = list(op.ivs)
-                for buffer, access in zip([*op.buffers, *op.outs], op.access):
+                for buffer, access in zip([*op.buffers, *op.outs, *op.subscripts], op.access):
                     self._note(buffer, path_of(access.data, ivs))
             elif isinstance(op, PrefetchOp):
                 self._note(op.buffer, path_of(op.access.data, list(op.ivs)))
@@ -134,7 +143,9 @@ class FunctionEmitter:
         assert isinstance(op, TileOp)
         lane = next((a.size for a in op.axes.data if a.kind == "l"), 1)
         tiles = [self.tiles[t] for t in op.tiles]
-        emitter = TileEmitter(Lanes(self.out, self.target, lane), op, self._pointer(op), self._index_base(op), tiles)
+        emitter = TileEmitter(
+            Lanes(self.out, self.target, lane), op, self._pointer(op), self._index_base(op), tiles, self.checks
+        )
         for result, registers in zip(op.res, emitter.emit()):
             self.tiles[result] = registers
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from mlc.codegen.emit.scalar import Lanes, emit_op
+from mlc.codegen.emit.subscripts import Checks, Source, SubscriptEmitter
 from mlc.codegen.emit.writer import Writer, spelling
 from mlc.dialects.loop import Access, Axis, MergeOp, TileOp, TileType, YieldOp
 from xdsl.dialects import arith
@@ -69,10 +70,11 @@ def _constant_ref(op: arith.ConstantOp) -> Ref:
 
 @dataclass
 class Operand:
-    """A buffer as the tile reads or writes it."""
+    """A buffer as the tile reads or writes it; its subscripts are those of ``access``."""
 
     base: str
     element: Attribute
+    access: Access
     offsets: dict[str, int]
     lane: int
     full: bool
@@ -103,6 +105,7 @@ class TileEmitter:
         pointer: Callable[[SSAValue, Access], str],
         index_base: Callable[[Access], str],
         tiles: Sequence[Registers],
+        checks: Checks | None,
     ) -> None:
         self.ctx = ctx
         self.out = ctx.out
@@ -112,8 +115,13 @@ class TileEmitter:
         self.memo: dict[object, str] = {}
         self.program = program_of(op.body.block)
         accesses = [a.data for a in op.access]
-        buffers = [*op.buffers, *op.outs]
-        self.operands = [self._operand(b, a, pointer) for b, a in zip(buffers, accesses)]
+        buffers = [*op.buffers, *op.outs, *op.subscripts]
+        operands = [self._operand(b, a, pointer) for b, a in zip(buffers, accesses)]
+        sources = len(operands) - len(op.subscripts)
+        self.operands = operands[:sources]
+        self.subscripts = SubscriptEmitter(
+            self.out, checks, [Source(o.base, o.element, o.offsets, o.lane) for o in operands[sources:]]
+        )
         self.inputs = len(op.buffers)
         self.indices = [a.data for a in op.indices] if op.indices is not None else []
         self.index_bases = [index_base(a) for a in self.indices]
@@ -137,7 +145,7 @@ class TileEmitter:
         base = pointer(buffer, access)
         if access.const:
             base = self.out.value(f"getelementptr inbounds i8, ptr {base}, i64 {access.const}")
-        return Operand(base, element, offsets, lane, access.full, self._lane_axis(offsets, lane, size))
+        return Operand(base, element, access, offsets, lane, access.full, self._lane_axis(offsets, lane, size))
 
     def _lane_axis(self, offsets: dict[str, int], lane: int, size: int) -> Axis | None:
         """The register axis along which whole vectors of this operand lie, when its lanes do not.
@@ -244,8 +252,13 @@ class TileEmitter:
             return operand.base
         return self.out.value(f"getelementptr inbounds i8, ptr {operand.base}, i64 {offset}")
 
-    def _load(self, operand: Operand, number: int, point: Point) -> str:
+    def _load(self, operand: Operand, number: object, point: Point) -> str:
         offset = self._offset(operand, point.index)
+        if operand.access.subscripts:
+            if self.lane is not None and self.subscripts.follow_lanes(operand.access):
+                return self._lookup(operand, offset, point)
+            operand = self._located(operand, point)
+            number = (number, operand.base)
         if self.lane is None:
             return self._memo(("scalar", number, offset), lambda: self._scalar(operand, offset))
         size = spelling(operand.element)[2]
@@ -260,6 +273,25 @@ class TileEmitter:
             return self._transposed(operand, number, offset, point)
         return self._memo(("gather", number, offset, partial), lambda: self._gather(operand, offset, partial))
 
+    def _located(self, operand: Operand, point: Point) -> Operand:
+        """An operand whose subscripts are the same in all lanes, as an ordinary one at this point."""
+        return replace(operand, base=self.subscripts.address(operand.base, operand.access, point.index), along=None)
+
+    def _lane_address(self, operand: Operand, offset: int, point: Point, lane: int) -> str:
+        """The address of one lane of an operand whose subscripts differ from lane to lane."""
+        base = self.subscripts.address(operand.base, operand.access, point.index, lane)
+        return self._address(replace(operand, base=base), offset + lane * operand.lane)
+
+    def _lookup(self, operand: Operand, offset: int, point: Point) -> str:
+        """Lanes that subscripts scatter: one checked scalar load each."""
+        partial = self._is_tail(point)
+        lanes = self.valid if partial else self.ctx.width
+        value = "zeroinitializer" if partial else "poison"
+        for lane in range(lanes):
+            address = self._lane_address(operand, offset, point, lane)
+            value = self._insert(value, self._at(operand, address), operand, lane)
+        return value
+
     def _memo(self, key: object, make: Callable[[], str]) -> str:
         value = self.memo.get(key)
         if value is None:
@@ -267,9 +299,16 @@ class TileEmitter:
         return value
 
     def _scalar(self, operand: Operand, offset: int) -> str:
+        return self._at(operand, self._address(operand, offset))
+
+    def _at(self, operand: Operand, address: str) -> str:
+        """One element."""
         stored, size = self._stored(operand)
-        value = self.out.value(f"load {stored}, ptr {self._address(operand, offset)}, align {size}")
-        return self._from_storage(value, operand, 1)
+        return self._from_storage(self.out.value(f"load {stored}, ptr {address}, align {size}"), operand, 1)
+
+    def _insert(self, vector: str, element: str, operand: Operand, lane: int) -> str:
+        type_, scalar = self.ctx.type(operand.element), spelling(operand.element)[0]
+        return self.out.value(f"insertelement {type_} {vector}, {scalar} {element}, i64 {lane}")
 
     def _vector(self, operand: Operand, offset: int, partial: bool) -> str:
         stored, size = self._stored(operand)
@@ -290,13 +329,10 @@ class TileEmitter:
 
     def _gather(self, operand: Operand, offset: int, partial: bool) -> str:
         """Lanes that lie apart: one scalar load each."""
-        type_ = self.ctx.type(operand.element)
-        scalar = spelling(operand.element)[0]
         lanes = self.valid if partial else self.ctx.width
         value = "zeroinitializer" if partial else "poison"
         for lane in range(lanes):
-            element = self._scalar(operand, offset + lane * operand.lane)
-            value = self.out.value(f"insertelement {type_} {value}, {scalar} {element}, i64 {lane}")
+            value = self._insert(value, self._scalar(operand, offset + lane * operand.lane), operand, lane)
         return value
 
     def _splat(self, scalar: str, operand: Operand) -> str:
@@ -305,7 +341,7 @@ class TileEmitter:
         inserted = self.out.value(f"insertelement {type_} poison, {name} {scalar}, i64 0")
         return self.out.value(f"shufflevector {type_} {inserted}, {type_} poison, <{width} x i32> zeroinitializer")
 
-    def _by_lane(self, operand: Operand, number: int, offset: int, point: Point) -> str:
+    def _by_lane(self, operand: Operand, number: object, offset: int, point: Point) -> str:
         """A splat taken from a lane of a vector that lies along a register axis."""
         assert operand.along is not None
         size, width = spelling(operand.element)[2], self.ctx.width
@@ -320,7 +356,7 @@ class TileEmitter:
 
         return self._memo(("lane", number, offset), make)
 
-    def _transposed(self, operand: Operand, number: int, offset: int, point: Point) -> str:
+    def _transposed(self, operand: Operand, number: object, offset: int, point: Point) -> str:
         """Strided lanes whose neighbours lie along a register axis: load vectors along it and transpose."""
         assert operand.along is not None
         size, width = spelling(operand.element)[2], self.ctx.width
@@ -383,6 +419,12 @@ class TileEmitter:
         stored, size = self._stored(operand)
         value = self._to_storage(value, operand)
         width = self.ctx.width
+        if operand.access.subscripts:
+            if self.lane is not None and width > 1 and self.subscripts.follow_lanes(operand.access):
+                lanes = self.valid if self._is_tail(point) else width
+                self._scatter(operand, value, lanes, lambda lane: self._lane_address(operand, offset, point, lane))
+                return
+            operand = self._located(operand, point)
         if self.lane is None or width == 1:
             self.out.emit(f"  store {stored} {value}, ptr {self._address(operand, offset)}, align {size}")
             return
@@ -398,14 +440,15 @@ class TileEmitter:
                 f"  call void @{name}({type_} {value}, ptr {address}, i32 {size}, <{width} x i1> {self._mask()})"
             )
         else:
-            self._scatter(operand, offset, value, type_, self.valid if partial else width)
+            lanes = self.valid if partial else width
+            self._scatter(operand, value, lanes, lambda lane: self._address(operand, offset + lane * operand.lane))
 
-    def _scatter(self, operand: Operand, offset: int, value: str, type_: str, lanes: int) -> None:
+    def _scatter(self, operand: Operand, value: str, lanes: int, address: Callable[[int], str]) -> None:
         stored, size = self._stored(operand)
+        type_ = f"<{self.ctx.width} x {stored}>"
         for lane in range(lanes):
             element = self.out.value(f"extractelement {type_} {value}, i64 {lane}")
-            address = self._address(operand, offset + lane * operand.lane)
-            self.out.emit(f"  store {stored} {element}, ptr {address}, align {size}")
+            self.out.emit(f"  store {stored} {element}, ptr {address(lane)}, align {size}")
 
 
 def _suffix(stored: str) -> str:

@@ -35,8 +35,8 @@ from mlc.dialects.loop.ops import (
     index_attr,
     segments,
 )
+from mlc.dialects.loop.program import STATUS, BufferOp, CallOp, ConstantOp, StatusOp, ViewOp
 from xdsl.ir import Dialect
-from mlc.dialects.loop.program import BufferOp, CallOp, ConstantOp, ViewOp
 
 LOOP = Dialect(
     "loop",
@@ -57,6 +57,7 @@ LOOP = Dialect(
         ConstantOp,
         BufferOp,
         ViewOp,
+        StatusOp,
         CallOp,
     ],
     [DimsAttr, MapAttr, ScheduleAttr, AxesAttr, ReachAttr, AccessAttr, TableAttr, TileType],
@@ -65,6 +66,7 @@ LOOP = Dialect(
 __all__ = [
     "INDEX",
     "LOOP",
+    "STATUS",
     "Access",
     "AccessAttr",
     "AxesAttr",
@@ -91,6 +93,7 @@ __all__ = [
     "RemfOp",
     "ScheduleAttr",
     "ScratchOp",
+    "StatusOp",
     "TableAttr",
     "TileOp",
     "TileType",

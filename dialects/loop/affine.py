@@ -1,8 +1,9 @@
 """Quasi-affine index expressions over named dims: the algebra behind ``#loop.map``.
 
-An expression is an integer constant plus a sum of integer multiples of atoms; an atom is a dim, or the floor
-quotient or remainder of an expression by a positive constant (``n//16``, ``n%16``). Expressions are immutable
-tuples in a canonical order, so equal expressions compare and hash equal. Dims are non-negative.
+An expression is an integer constant plus a sum of integer multiples of atoms; an atom is a dim, the floor
+quotient or remainder of an expression by a positive constant (``n//16``, ``n%16``), or a subscript: a value that is
+read from memory (``@0[512]``). Expressions are immutable tuples in a canonical order, so equal expressions compare
+and hash equal. Dims are non-negative.
 """
 
 from __future__ import annotations
@@ -23,7 +24,20 @@ class Quotient(NamedTuple):
     divisor: int
 
 
-Atom: TypeAlias = "str | Quotient"
+class Subscript(NamedTuple):
+    """The atom ``@number[extent]``: the value of a subscript operand, an index into ``extent`` elements.
+
+    A negative value counts from the end. The value used always lies in ``0 .. extent - 1``.
+    """
+
+    number: int
+    extent: int
+
+    def __str__(self) -> str:
+        return f"@{self.number}[{self.extent}]"
+
+
+Atom: TypeAlias = "str | Quotient | Subscript"
 
 
 class Expr(NamedTuple):
@@ -80,6 +94,11 @@ def dim(name: str) -> Expr:
     return found
 
 
+def subscript(number: int, extent: int) -> Expr:
+    """The value of a subscript operand as an expression."""
+    return _atom(Subscript(number, extent))
+
+
 def total(parts: Iterable[Expr]) -> Expr:
     """The sum of expressions."""
     const = 0
@@ -114,6 +133,9 @@ def substitute(expr: Expr, values: Mapping[str, Expr], ranges: Ranges) -> Expr:
         if isinstance(atom, str):
             parts.append(values.get(atom, dim(atom)).times(coefficient))
             continue
+        if isinstance(atom, Subscript):
+            parts.append(_atom(atom).times(coefficient))
+            continue
         inner = substitute(atom.expr, values, ranges)
         parts.append(_quotient(atom.kind, inner, atom.divisor, ranges).times(coefficient))
     return total(parts)
@@ -142,8 +164,19 @@ def dims_of(expr: Expr) -> set[str]:
     for atom, _ in expr.terms:
         if isinstance(atom, str):
             found.add(atom)
-        else:
+        elif isinstance(atom, Quotient):
             found |= dims_of(atom.expr)
+    return found
+
+
+def subscripts_of(expr: Expr) -> set[Subscript]:
+    """All subscripts in ``expr``."""
+    found: set[Subscript] = set()
+    for atom, _ in expr.terms:
+        if isinstance(atom, Subscript):
+            found.add(atom)
+        elif isinstance(atom, Quotient):
+            found |= subscripts_of(atom.expr)
     return found
 
 
@@ -154,15 +187,17 @@ def plain_dims(expr: Expr) -> set[str]:
 
 def quotient_dims(expr: Expr) -> set[str]:
     """The dims that occur inside some quotient."""
-    return {d for atom, _ in expr.terms if not isinstance(atom, str) for d in dims_of(atom.expr)}
+    return {d for atom, _ in expr.terms if isinstance(atom, Quotient) for d in dims_of(atom.expr)}
 
 
 def evaluate(expr: Expr, values: Mapping[str, Any]) -> Any:
-    """The value for concrete dims: ints, or integer arrays that broadcast."""
+    """The value for concrete dims: ints, or integer arrays that broadcast; subscripts by the name ``@0``."""
     result: Any = expr.const
     for atom, coefficient in expr.terms:
         if isinstance(atom, str):
             value = values[atom]
+        elif isinstance(atom, Subscript):
+            value = values[f"@{atom.number}"]
         else:
             inner = evaluate(atom.expr, values)
             value = inner // atom.divisor if atom.kind == "//" else inner % atom.divisor
@@ -177,12 +212,25 @@ def rename(expr: Expr, names: Mapping[str, str]) -> Expr:
 
 def substitute_free(expr: Expr, name: Callable[[str], str]) -> Expr:
     """Map every dim name through ``name``; no simplification is needed because the structure stays."""
+    return _map_atoms(expr, lambda atom: name(atom) if isinstance(atom, str) else atom)
+
+
+def renumber(expr: Expr, numbers: Mapping[int, int]) -> Expr:
+    """Replace the numbers of subscripts; those without a replacement stay."""
+
+    def moved(atom: str | Subscript) -> Atom:
+        return atom if isinstance(atom, str) else atom._replace(number=numbers.get(atom.number, atom.number))
+
+    return _map_atoms(expr, moved)
+
+
+def _map_atoms(expr: Expr, leaf: Callable[[str | Subscript], Atom]) -> Expr:
     terms: list[tuple[Atom, int]] = []
     for atom, coefficient in expr.terms:
-        if isinstance(atom, str):
-            terms.append((name(atom), coefficient))
+        if isinstance(atom, Quotient):
+            terms.append((Quotient(atom.kind, _map_atoms(atom.expr, leaf), atom.divisor), coefficient))
         else:
-            terms.append((Quotient(atom.kind, substitute_free(atom.expr, name), atom.divisor), coefficient))
+            terms.append((leaf(atom), coefficient))
     return _build(expr.const, terms)
 
 
@@ -203,7 +251,7 @@ def _build(const: int, terms: Iterable[tuple[Atom, int]]) -> Expr:
 def _rejoin(const: int, terms: dict[Atom, int]) -> tuple[int, dict[Atom, int]]:
     """``a*k*(e // k) + a*(e % k)`` is ``a*e``."""
     for atom in list(terms):
-        if isinstance(atom, str) or atom.kind != "%" or atom not in terms:
+        if not isinstance(atom, Quotient) or atom.kind != "%" or atom not in terms:
             continue
         whole = Quotient("//", atom.expr, atom.divisor)
         coefficient = terms[atom]
@@ -218,6 +266,8 @@ def _rejoin(const: int, terms: dict[Atom, int]) -> tuple[int, dict[Atom, int]]:
 def _atom_bounds(atom: Atom, ranges: Ranges) -> tuple[int, int]:
     if isinstance(atom, str):
         return 0, ranges[atom] - 1
+    if isinstance(atom, Subscript):
+        return 0, atom.extent - 1
     low, high = bounds(atom.expr, ranges)
     if atom.kind == "//":
         return low // atom.divisor, high // atom.divisor
@@ -251,7 +301,7 @@ def _nested(rest: Expr, divisor: int) -> tuple[Expr, Expr]:
     """Quotient and remainder of ``rest``, merging ``(e // a) // b``, ``(e % a) // b`` and ``(e % a) % b``."""
     if rest.const == 0 and len(rest.terms) == 1 and rest.terms[0][1] == 1:
         atom = rest.terms[0][0]
-        if not isinstance(atom, str):
+        if isinstance(atom, Quotient):
             if atom.kind == "//":
                 merged = Quotient("//", atom.expr, atom.divisor * divisor)
                 return _atom(merged), _atom(Quotient("%", rest, divisor))
@@ -278,6 +328,8 @@ def _format(expr: Expr) -> str:
 def _format_term(atom: Atom, coefficient: int) -> str:
     if isinstance(atom, str):
         text = atom
+    elif isinstance(atom, Subscript):
+        text = str(atom)
     else:
         inner = _format(atom.expr)
         name = atom.expr.as_dim
@@ -286,14 +338,15 @@ def _format_term(atom: Atom, coefficient: int) -> str:
         return text
     if coefficient == -1:
         return f"-{text}"
-    return f"{text}*{coefficient}" if isinstance(atom, str) else f"({text})*{coefficient}"
+    return f"({text})*{coefficient}" if isinstance(atom, Quotient) else f"{text}*{coefficient}"
 
 
-_TOKEN = re.compile(r"\s*(//|[A-Za-z_][A-Za-z_0-9]*|\d+|[-+*%()])")
+_SUBSCRIPT = re.compile(r"@(\d+)\[(\d+)\]")
+_TOKEN = re.compile(r"\s*(//|@\d+\[\d+\]|[A-Za-z_][A-Za-z_0-9]*|\d+|[-+*%()])")
 
 
 def parse(text: str) -> Expr:
-    """Parse one expression: ``+ - * // %`` with integers on the right of ``* // %``.
+    """Parse one expression: ``+ - * // %`` with integers on the right of ``* // %``, subscripts ``@0[512]``.
 
     Raises ValueError where the text is no quasi-affine expression. Quotients are kept as written.
     """
@@ -346,6 +399,14 @@ def _parse_product(tokens: list[str], at: int) -> tuple[Expr, int]:
     return expr, at
 
 
+def parse_subscript(text: str) -> Subscript:
+    """The subscript written as ``@0[512]``; raises ValueError."""
+    match = _SUBSCRIPT.fullmatch(text)
+    if not match:
+        raise ValueError(f"{text!r} is no subscript; write @operand[extent]")
+    return Subscript(int(match[1]), int(match[2]))
+
+
 def _parse_primary(tokens: list[str], at: int) -> tuple[Expr, int]:
     if at >= len(tokens):
         raise ValueError("index expression ends too early")
@@ -357,6 +418,8 @@ def _parse_primary(tokens: list[str], at: int) -> tuple[Expr, int]:
         return expr, at + 1
     if token.isdigit():
         return constant(int(token)), at + 1
+    if token[0] == "@":
+        return _atom(parse_subscript(token)), at + 1
     if token[0].isalpha() or token[0] == "_":
         return dim(token), at + 1
     raise ValueError(f"unexpected {token!r} in index expression")

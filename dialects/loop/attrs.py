@@ -9,9 +9,9 @@ import re
 from abc import abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Generic, NamedTuple, Self, TypeVar
+from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar
 
-from mlc.dialects.loop.affine import Expr, parse
+from mlc.dialects.loop.affine import Expr, Subscript, parse, parse_subscript
 from xdsl.ir import Attribute, Data, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
@@ -99,7 +99,7 @@ class DimsAttr(TextData[tuple[Dim, ...]]):
 
 @irdl_attr_definition
 class MapAttr(TextData[tuple[Expr, ...]]):
-    """The index of one operand as expressions over the dims: ``n//16, y + 1, x*2 + j, n%16``."""
+    """The index of one operand as expressions over dims and subscripts: ``n//16, y + 1, x*2 + j, @0[512]``."""
 
     name = "loop.map"
 
@@ -252,12 +252,28 @@ class AxesAttr(TextData[tuple[Axis, ...]]):
         return decode_axes(text)
 
 
+Subscripts: TypeAlias = "tuple[tuple[Subscript, int], ...]"
+"""Subscripts of an address, each with the bytes per unit of its value."""
+
+
+def _format_terms(terms: Sequence[tuple[object, int]]) -> str:
+    return " ".join(f"{k}:{c}" for k, c in terms)
+
+
+def _decode_terms(text: str) -> tuple[tuple[tuple[str, int], ...], Subscripts]:
+    """Levels or axes, and subscripts, written as ``k:4 @0[512]:3072``."""
+    words = [w.rpartition(":") for w in text.split()]
+    names = tuple((k, int(c)) for k, _, c in words if not k.startswith("@"))
+    return names, tuple((parse_subscript(k), int(c)) for k, _, c in words if k.startswith("@"))
+
+
 class Reach(NamedTuple):
     """Bytes from the start of a buffer: ``const`` plus a coefficient per schedule level (`split`'s result)."""
 
     const: int
     levels: tuple[tuple[str, int], ...]
     full: bool = False
+    subscripts: Subscripts = ()
 
     def coefficient(self, level: str) -> int:
         for key, value in self.levels:
@@ -271,22 +287,23 @@ class ReachAttr(TextData[Reach]):
     """Static byte address of an operand per schedule level: ``0 | m/7:3072 k/4:4 k*:4``.
 
     A loop level's coefficient counts bytes per iteration, a register level's bytes per register index.
-    A trailing ``full`` says that whole vectors may be accessed even where the dim's extent ends inside one.
+    A subscript's counts bytes per unit of its value (``@0[512]:3072``). A trailing ``full`` says that whole vectors
+    may be accessed even where the dim's extent ends inside one.
     """
 
     name = "loop.reach"
 
     def text(self) -> str:
-        levels = " ".join(f"{k}:{c}" for k, c in self.data.levels)
-        return f"{self.data.const} | {levels}".rstrip() + (" | full" if self.data.full else "")
+        terms = _format_terms((*self.data.levels, *self.data.subscripts))
+        return f"{self.data.const} | {terms}".rstrip() + (" | full" if self.data.full else "")
 
     @classmethod
     def decode(cls, text: str) -> Reach:
         parts = [p.strip() for p in text.split("|")]
         if len(parts) not in (2, 3):
             raise ValueError(f"{text!r} is no reach; write const | level:bytes ...")
-        levels = tuple((w.rpartition(":")[0], int(w.rpartition(":")[2])) for w in parts[1].split())
-        return Reach(int(parts[0]), levels, parts[2:] == ["full"])
+        levels, subscripts = _decode_terms(parts[1])
+        return Reach(int(parts[0]), levels, parts[2:] == ["full"], subscripts)
 
 
 class Access(NamedTuple):
@@ -296,6 +313,7 @@ class Access(NamedTuple):
     ivs: tuple[int, ...]
     axes: tuple[tuple[str, int], ...]
     full: bool = False
+    subscripts: Subscripts = ()
 
 
 @irdl_attr_definition
@@ -303,7 +321,7 @@ class AccessAttr(TextData[Access]):
     """Static byte address of a tile's operand: ``0 | 3072 4 | m:3072 k:4``.
 
     The fields are the constant, bytes per iteration of each induction variable, and bytes per index of each register
-    axis; ``full`` as in ``#loop.reach``.
+    axis; subscripts and ``full`` as in ``#loop.reach``.
     """
 
     name = "loop.access"
@@ -311,7 +329,7 @@ class AccessAttr(TextData[Access]):
     def text(self) -> str:
         data = self.data
         ivs = " ".join(map(str, data.ivs))
-        axes = " ".join(f"{k}:{c}" for k, c in data.axes)
+        axes = _format_terms((*data.axes, *data.subscripts))
         return f"{data.const} | {ivs} | {axes}" + (" | full" if data.full else "")
 
     @classmethod
@@ -319,8 +337,8 @@ class AccessAttr(TextData[Access]):
         parts = [p.strip() for p in text.split("|")]
         if len(parts) not in (3, 4):
             raise ValueError(f"{text!r} is no access; write const | iv bytes | axis:bytes")
-        axes = tuple((w.rpartition(":")[0], int(w.rpartition(":")[2])) for w in parts[2].split())
-        return Access(int(parts[0]), tuple(map(int, parts[1].split())), axes, parts[3:] == ["full"])
+        axes, subscripts = _decode_terms(parts[2])
+        return Access(int(parts[0]), tuple(map(int, parts[1].split())), axes, parts[3:] == ["full"], subscripts)
 
 
 @irdl_attr_definition

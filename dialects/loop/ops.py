@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from mlc.dialects.loop.affine import subscripts_of
 from mlc.dialects.loop.attrs import (
     AccessAttr,
     AxesAttr,
@@ -22,6 +23,7 @@ from xdsl.dialects.builtin import (
     Float64Type,
     IndexType,
     IntegerAttr,
+    IntegerType,
     MemRefType,
     StringAttr,
     SymbolNameConstraint,
@@ -91,13 +93,16 @@ class KernelOp(IRDLOperation):
 
         loop.kernel @softmax shared <"r/4"> { ^bb0(%x: memref<1536x128xf32>, %y: memref<1536x128xf32>): ... }
 
-    ``weights`` numbers the arguments that are constants: those may be packed when the kernel is built.
+    ``weights`` numbers the arguments that are constants: those may be packed when the kernel is built. With
+    ``checked``, the last argument is a ``memref<1xi32>``: the kernel stores INDEX_RANGE there when a subscript lies
+    outside its extent (and goes on with an element inside).
     """
 
     name = "loop.kernel"
     sym_name = prop_def(SymbolNameConstraint())
     shared = opt_prop_def(ScheduleAttr)
     weights = opt_prop_def(DenseArrayBase)
+    checked = opt_prop_def(UnitAttr)
     body = region_def("single_block")
     traits = traits_def(NoTerminator(), IsolatedFromAbove(), SymbolOpInterface())
     irdl_options = (ParsePropInAttrDict(),)
@@ -164,9 +169,12 @@ class ComputeOp(IRDLOperation):
     Without a reduction dim only ``finish`` is used: it maps the operands' elements to those of ``outs``. With
     reductions, ``init`` gives the accumulators, ``map`` the values to fold, ``combine`` folds two of them
     (associative), and ``finish`` turns operands and accumulators into the results. ``elems`` are further results:
-    the trailing values of ``map``, stored for every point.
+    the trailing values of ``map``, stored for every point. ``subscripts`` are integers that no region sees: the maps
+    of the other operands use their values as indices (``@0[512]``).
 
-    Before `split`, ``maps`` holds one ``#loop.map`` per operand (ins, outs, elems); after it, ``reach`` holds the
+    Dims of kind ``s`` run in order, one step after the other; the other parallel dims in any order.
+
+    Before `split`, ``maps`` holds one ``#loop.map`` per operand, in order; after it, ``reach`` holds the
     byte coefficients of every schedule level instead. After `select_rows` the compute is ``joined``: ``map`` also
     takes the accumulators and yields them folded.
     """
@@ -175,6 +183,7 @@ class ComputeOp(IRDLOperation):
     ins = var_operand_def(MemRefType)
     outs = var_operand_def(MemRefType)
     elems = var_operand_def(MemRefType)
+    subscripts = var_operand_def(MemRefType)
     dims = prop_def(DimsAttr)
     maps = opt_prop_def(ArrayAttr[MapAttr])
     reach = opt_prop_def(ArrayAttr[ReachAttr])
@@ -187,8 +196,10 @@ class ComputeOp(IRDLOperation):
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = (
         "`ins` `(` ($ins^ `:` type($ins))? `)` `outs` `(` ($outs^ `:` type($outs))? `)` "
-        "(`elems` `(` $elems^ `:` type($elems) `)`)? `dims` $dims (`schedule` $schedule^)? (`maps` $maps^)? "
-        "(`reach` $reach^)? attr-dict-with-keyword `init` $init `map` $map `combine` $combine `finish` $finish"
+        "(`elems` `(` $elems^ `:` type($elems) `)`)? "
+        "(`subscripts` `(` $subscripts^ `:` type($subscripts) `)`)? `dims` $dims (`schedule` $schedule^)? "
+        "(`maps` $maps^)? (`reach` $reach^)? attr-dict-with-keyword "
+        "`init` $init `map` $map `combine` $combine `finish` $finish"
     )
 
     @classmethod
@@ -204,18 +215,19 @@ class ComputeOp(IRDLOperation):
         map: Region | None = None,
         combine: Region | None = None,
         elems: Sequence[SSAValue] = (),
+        subscripts: Sequence[SSAValue] = (),
         schedule: ScheduleAttr | None = None,
     ) -> ComputeOp:
-        """A compute before scheduling; ``maps`` follow ins, outs, elems."""
+        """A compute before scheduling; ``maps`` follow ins, outs, elems, subscripts."""
         properties: dict[str, Attribute | None] = {
-            "operandSegmentSizes": segments(len(ins), len(outs), len(elems)),
+            "operandSegmentSizes": segments(len(ins), len(outs), len(elems), len(subscripts)),
             "dims": dims,
             "maps": ArrayAttr(maps),
         }
         if schedule is not None:
             properties["schedule"] = schedule
         return cls.create(
-            operands=[*ins, *outs, *elems],
+            operands=[*ins, *outs, *elems, *subscripts],
             properties=properties,
             regions=[init or Region(), map or Region(), combine or Region(), finish],
         )
@@ -241,7 +253,21 @@ class ComputeOp(IRDLOperation):
             for value, mapping in zip(self.operands, self.maps):
                 if not isinstance(value.type, MemRefType) or len(mapping.data) != value.type.get_num_dims():
                     raise VerifyException("[compute_rank] a map has as many indices as its buffer has dims")
+            self._verify_subscripts(self.maps)
         self._verify_regions()
+
+    def _verify_subscripts(self, maps: ArrayAttr[MapAttr]) -> None:
+        count = len(self.subscripts)
+        first = len(self.operands) - count
+        for i, mapping in enumerate(maps):
+            used = {s for e in mapping.data for s in subscripts_of(e)}
+            if i >= first and used:
+                raise VerifyException("[compute_subscripts] a subscript has no subscripts of its own")
+            if any(s.number >= count or s.extent < 1 for s in used):
+                raise VerifyException("[compute_subscripts] a subscript names an operand and a positive extent")
+        for value in self.subscripts:
+            if not isinstance(value.type, MemRefType) or not isinstance(value.type.element_type, IntegerType):
+                raise VerifyException("[compute_subscripts] subscripts are integers")
 
     def _verify_regions(self) -> None:
         ins, accs = len(self.ins), self.accumulators
@@ -364,8 +390,9 @@ class TileOp(IRDLOperation):
     """One scalar region applied to a whole register tile.
 
     ``buffers`` are read through static accesses, ``tiles`` are values in registers (the last ones are the
-    accumulators), ``outs`` are written. ``indices`` describe block arguments that hold an index rather than a
-    loaded element. Block arguments: buffers, indices, tiles. Yielded: results, then values for ``outs``.
+    accumulators), ``outs`` are written. ``subscripts`` are read to address buffers and outs whose accesses name
+    them; ``access`` follows buffers, outs, subscripts. ``indices`` describe block arguments that hold an index rather
+    than a loaded element. Block arguments: buffers, indices, tiles. Yielded: results, then values for ``outs``.
     ``tail`` gives, by dim, the valid lanes of the last register: ``n:5``. ``group`` points go through the region
     together; ``prefetch`` numbers the buffers whose next panel is worth fetching ahead.
     """
@@ -375,6 +402,7 @@ class TileOp(IRDLOperation):
     tiles = var_operand_def(TileType)
     ivs = var_operand_def(IndexType)
     outs = var_operand_def(MemRefType)
+    subscripts = var_operand_def(MemRefType)
     access = prop_def(ArrayAttr[AccessAttr])
     indices = opt_prop_def(ArrayAttr[AccessAttr])
     axes = prop_def(AxesAttr)
@@ -386,7 +414,8 @@ class TileOp(IRDLOperation):
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
     assembly_format = (
         "`(` ($buffers^ `:` type($buffers))? `)` (`tiles` `(` $tiles^ `:` type($tiles) `)`)? "
-        "(`ivs` `(` $ivs^ `)`)? (`outs` `(` $outs^ `:` type($outs) `)`)? `axes` $axes `access` $access "
+        "(`ivs` `(` $ivs^ `)`)? (`outs` `(` $outs^ `:` type($outs) `)`)? "
+        "(`subscripts` `(` $subscripts^ `:` type($subscripts) `)`)? `axes` $axes `access` $access "
         "(`->` type($res)^)? attr-dict-with-keyword $body"
     )
 

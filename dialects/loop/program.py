@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import IntegerAttr, MemRefType, SymbolRefAttr
+from xdsl.dialects.builtin import IntegerAttr, MemRefType, SymbolRefAttr, i32
 from xdsl.ir import Attribute, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
@@ -72,6 +72,23 @@ class ViewOp(IRDLOperation):
         assert isinstance(result, MemRefType)
         if source.element_type != result.element_type or source.element_count() != result.element_count():
             raise VerifyException("[view_elements] a view has the elements of its source")
+
+
+@irdl_op_definition
+class StatusOp(IRDLOperation):
+    """The call's status word: kernels that check at run time store a code other than 0 there.
+
+    %s = loop.status : memref<1xi32>
+    """
+
+    name = "loop.status"
+    result = result_def(MemRefType)
+    traits = traits_def(NoMemoryEffect())
+    assembly_format = "attr-dict `:` type($result)"
+
+
+STATUS = MemRefType(i32, [1])
+"""The type of the status word."""
 
 
 @irdl_op_definition

@@ -15,6 +15,7 @@ import numpy as np
 from mlc.dialects import hlt
 from mlc.dialects.hlt.layout import LayoutAttr
 from mlc.dialects.loop import (
+    STATUS,
     ComputeOp,
     Dim,
     DimsAttr,
@@ -29,6 +30,7 @@ from xdsl.dialects.builtin import (
     MemRefType,
     StringAttr,
     TensorType,
+    UnitAttr,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
@@ -121,7 +123,11 @@ class KernelBuilder:
 
     def kernel(self) -> KernelOp:
         """The finished kernel."""
-        return KernelOp.create(properties={"sym_name": StringAttr(self.name)}, regions=[Region(self.block)])
+        properties: dict[str, Attribute | None] = {"sym_name": StringAttr(self.name)}
+        if any(isinstance(op, ComputeOp) and op.subscripts for op in self.block.ops):
+            self.block.insert_arg(STATUS, len(self.block.args))
+            properties["checked"] = UnitAttr()
+        return KernelOp.create(properties=properties, regions=[Region(self.block)])
 
     # --- tensors
 
@@ -180,11 +186,15 @@ class KernelBuilder:
         combine: Body | None = None,
         accumulators: Sequence[Attribute] = (),
         elems: Sequence[tuple[Buffer, Index]] = (),
+        subscripts: Sequence[tuple[Buffer, Index]] = (),
     ) -> ComputeOp:
-        """Append a compute. Splats among ``ins`` become constants inside the regions."""
+        """Append a compute. Splats among ``ins`` become constants inside the regions.
+
+        ``affine.subscript(i, extent)`` in an index is the value of ``subscripts[i]``; it is checked at run time.
+        """
         ranges = {d.name: d.extent for d in dims}
         real = [(b, e) for b, e in ins if isinstance(b, Buffer)]
-        maps = [b.index(e, ranges) for b, e in (*real, *outs, *elems)]
+        maps = [b.index(e, ranges) for b, e in (*real, *outs, *elems, *subscripts)]
         types = [b.element for b, _ in real]
         sources = [b for b, _ in ins]
 
@@ -206,6 +216,7 @@ class KernelBuilder:
             combine=region([*accumulators, *accumulators], combine) if combine else None,
             finish=region([*types, *accumulators], with_splats(finish)),
             elems=[b.memref for b, _ in elems],
+            subscripts=[b.memref for b, _ in subscripts],
         )
         self.block.add_op(made)
         return made

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlc.dialects import hlt
-from mlc.dialects.loop import BufferOp, CallOp, ConstantOp, KernelOp, ViewOp
+from mlc.dialects.loop import STATUS, BufferOp, CallOp, ConstantOp, KernelOp, StatusOp, ViewOp
 from mlc.lowering.kernels import lower_fusion
 from mlc.lowering.kernels.builder import KernelBuilder, ids, memref_type, result_dims, splat_of
 from xdsl.dialects.builtin import DenseArrayBase, FunctionType, IntegerAttr, ModuleOp, StringAttr, i64
@@ -27,6 +27,7 @@ class ProgramBuilder:
         self.inputs = len(inputs)
         self.memrefs: dict[SSAValue, SSAValue] = dict(zip(main.body.block.args, self.block.args))
         self.kernels: dict[str, KernelOp] = {}
+        self.status: SSAValue | None = None
         self.targets: dict[SSAValue, SSAValue] = {}
         for value, argument in zip(self.returned, self.block.args[self.inputs :]):
             if isinstance(value.owner, hlt.FusionOp) and value not in self.targets:
@@ -80,10 +81,20 @@ class ProgramBuilder:
             kernel.properties["weights"] = DenseArrayBase.from_list(i64, weights)
         name = self._intern(kernel, op)
         args = [self.memrefs[v] for v in op.inputs] + [self._result(v) for v in op.outputs]
+        if kernel.checked is not None:
+            args.append(self._status())
         call = CallOp.make(name, args)
         if "hlt.node" in op.attributes:
             call.attributes["hlt.node"] = op.attributes["hlt.node"]
         self.block.add_op(call)
+
+    def _status(self) -> SSAValue:
+        """The status word, which all kernels that check share."""
+        if self.status is None:
+            made = StatusOp.create(result_types=[STATUS])
+            self.block.add_op(made)
+            self.status = made.result
+        return self.status
 
     def _intern(self, kernel: KernelOp, op: hlt.FusionOp) -> str:
         """The name of a kernel with this very content, adding it if it is new."""

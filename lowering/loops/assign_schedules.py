@@ -15,15 +15,17 @@ Correctness never depends on what is chosen here; `split` refuses what does not 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from math import prod
 
 from mlc.codegen.targets import Target, find_target
 from mlc.dialects.loop import ComputeOp, KernelOp, Level, Plan, ScheduleAttr
+from mlc.dialects.loop.affine import subscripts_of
 from mlc.lowering.loops.facts import Facts, Operand
 from mlc.lowering.loops.levels import ceil_div
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, UnitAttr
 from xdsl.passes import ModulePass
 
 UNROLL_BUDGET = 126
@@ -57,6 +59,13 @@ class Scheduler:
 
     def plan(self) -> Plan:
         """The schedule."""
+        plan = self._plan()
+        ordered = [Level(n, "/", 1) for n, k in self.facts.kinds.items() if k == "s" and self.extents[n] > 1]
+        parallel = [v.kind == "/" and self.facts.kinds[v.dim] == "p" for v in plan.levels]
+        inside = parallel.index(False) if False in parallel else len(parallel)
+        return plan._replace(levels=(*plan.levels[:inside], *ordered, *plan.levels[inside:]))
+
+    def _plan(self) -> Plan:
         lane, reduces = self._lane()
         if not self.facts.op.has_reduction:
             return self._map_plan(lane)
@@ -70,15 +79,26 @@ class Scheduler:
     # --- lanes
 
     def _lane(self) -> tuple[str, bool]:
-        """The dim whose neighbours share a vector ("" for scalar code), and whether it is a reduction."""
-        best, best_cost = "", float(self.width) * max(1, len(self.facts.operands))
-        for name in self.facts.kinds:
-            if self.facts.kinds[name] == "s" or (name in self.shared and self.shared[name] == 1):
-                continue
-            cost = self._lane_cost(name)
-            if cost < best_cost:
-                best, best_cost = name, cost
-        return best, bool(best) and self.facts.kinds[best] == "r"
+        """The dim whose neighbours share a vector ("" for scalar code), and whether it is a reduction.
+
+        A parallel dim that no operand strides over wins over any reduction: nothing has to be merged.
+        """
+        limit = float(self.width) * max(1, len(self.facts.operands))
+        smooth = {n: self._lane_cost(n) for n in self._lane_candidates("p") if self._is_smooth(n)}
+        costs = smooth or {n: self._lane_cost(n) for n in self._lane_candidates("pr")}
+        best = min(costs, key=lambda n: costs[n], default="")
+        if not best or costs[best] >= limit:
+            return "", False
+        return best, self.facts.kinds[best] == "r"
+
+    def _lane_candidates(self, kinds: str) -> list[str]:
+        return [n for n, k in self.facts.kinds.items() if k in kinds and self.extents[n] > 1]
+
+    def _is_smooth(self, name: str) -> bool:
+        """Whether every operand stays, moves by neighbours, or can be packed so that it does."""
+        return all(
+            not o.depends(name) or o.is_unit(name) or (o.constant and o.in_map) for o in self.facts.operands
+        ) and any(o.is_unit(name) for o in self.facts.outputs)
 
     def _lane_cost(self, name: str) -> float:
         """Rough cycles per vector for loads and stores, divided by the share of lanes in use."""
@@ -111,7 +131,7 @@ class Scheduler:
 
     def _transposable(self, operand: Operand, lane: str) -> bool:
         """Whether another dim is long enough to load whole vectors along it and transpose them."""
-        return any(
+        return lane not in operand.scattered and any(
             operand.is_unit(n) and n != lane and self.extents[n] >= self.width and operand.bytes == 4
             for n in self.facts.parallel
             if n not in self.shared or self.shared[n] >= self.width
@@ -412,7 +432,24 @@ def shared_plan(computes: list[ComputeOp], target: Target) -> Plan:
 def depends(computes: list[ComputeOp]) -> bool:
     """Whether some compute reads what another of the kernel writes."""
     written = [v for c in computes for v in (*c.outs, *c.elems)]
-    return any(v is w for c in computes for v in c.ins for w in written)
+    return any(v is w for c in computes for v in (*c.ins, *c.subscripts) for w in written)
+
+
+def scatters(computes: list[ComputeOp]) -> bool:
+    """Whether some compute uses subscripts on what the kernel writes, so that rows aren't independent."""
+    written = {v for c in computes for v in (*c.outs, *c.elems)}
+    for compute in computes:
+        assert compute.maps is not None
+        for value, mapping in zip(compute.operands, compute.maps):
+            if value in written and any(map(subscripts_of, mapping.data)):
+                return True
+    return False
+
+
+def sequence_plan(computes: list[ComputeOp]) -> Plan:
+    """Loops around computes that take steps together: the dims of kind ``s`` that several have."""
+    count = Counter(d.name for c in computes for d in c.dims.data if d.kind == "s" and d.extent > 1)
+    return Plan(tuple(Level(name, "/", 1) for name, times in count.items() if times > 1))
 
 
 def schedule_kernel(kernel: KernelOp, target: Target) -> None:
@@ -421,11 +458,14 @@ def schedule_kernel(kernel: KernelOp, target: Target) -> None:
     if any(c.schedule is not None for c in computes):
         return
     shared: dict[str, int] = {}
-    if len(computes) > 1 and depends(computes):
-        plan = shared_plan(computes, target)
+    if len(computes) > 1 and (depends(computes) or scatters(computes)):
+        steps = sequence_plan(computes)
+        plan = steps if steps.levels or scatters(computes) else shared_plan(computes, target)
         if plan.levels:
             kernel.properties["shared"] = ScheduleAttr(plan)
             shared = {v.dim: v.size for v in plan.levels}
+        if steps.levels or not plan.levels:
+            kernel.attributes["dependent"] = UnitAttr()
     for compute in computes:
         plan = Scheduler(Facts(compute), target, shared).plan()
         compute.properties["schedule"] = ScheduleAttr(plan)

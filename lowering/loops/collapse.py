@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from mlc.dialects.loop import ComputeOp, Dim, DimsAttr, IndexOp, KernelOp, MapAttr
 from mlc.dialects.loop.affine import Expr, constant, dim, floordiv, mod
@@ -64,7 +65,7 @@ def _pairs(computes: Sequence[ComputeOp]) -> list[tuple[str, str]]:
                 a: c for a, c in address(mapping, buffer_type(value), op.dims.extents).terms if isinstance(a, str)
             }
             by_size = sorted(coefficients, key=lambda n: coefficients[n])
-            for inner, outer in zip(by_size, by_size[1:]):
+            for inner, outer in pairwise(by_size):
                 if coefficients[outer] == coefficients[inner] * op.dims.extents[inner]:
                     found[outer, inner] = None
     return list(found)
@@ -78,6 +79,8 @@ def _merge(computes: Sequence[ComputeOp], outer: str, inner: str) -> bool:
         if outer not in names and inner not in names:
             continue
         if outer not in names or inner not in names or op.dims.kinds[outer] != op.dims.kinds[inner]:
+            return False
+        if op.dims.kinds[outer] == "s":
             return False
         extent = names[inner]
         joined = Dim(outer, names[outer] * extent, op.dims.kinds[outer])

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mlc.dialects.loop import ComputeOp, Dim, DimsAttr, IndexOp, MapAttr, YieldOp
-from mlc.dialects.loop.affine import Expr, substitute
+from mlc.dialects.loop.affine import Expr, Subscript, renumber, subscripts_of, substitute
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import IntegerAttr, IntegerType, StringAttr
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
+from mlc.errors import InternalError
 
 
 class Use(NamedTuple):
@@ -27,12 +29,15 @@ REGIONS = ("init", "map", "combine", "finish")
 class Draft:
     """Operands with their indices, dims and regions of one compute; `build` makes it an operation again.
 
+    Subscripts are only ever appended, so that their numbers in indices stay right.
+
     Regions belong to the draft: the operation it was made from is only good for erasing.
     """
 
     ins: list[Use]
     outs: list[Use]
     elems: list[Use]
+    subscripts: list[Use]
     dims: list[Dim]
     regions: dict[str, Region]
 
@@ -41,19 +46,30 @@ class Draft:
         """Take a compute (with maps) apart; its regions move to the draft."""
         assert op.maps is not None
         uses = [Use(v, m.data) for v, m in zip(op.operands, op.maps)]
-        ins, outs = len(op.ins), len(op.outs)
+        outs = len(op.ins)
+        elems = outs + len(op.outs)
+        subscripts = elems + len(op.elems)
         regions = dict(zip(REGIONS, [op.detach_region(r) for r in list(op.regions)]))
-        return cls(uses[:ins], uses[ins : ins + outs], uses[ins + outs :], list(op.dims.data), regions)
+        return cls(
+            uses[:outs],
+            uses[outs:elems],
+            uses[elems:subscripts],
+            uses[subscripts:],
+            list(op.dims.data),
+            regions,
+        )
 
     def build(self) -> ComputeOp:
         """The operation, not yet in a block."""
-        uses = [*self.ins, *self.outs, *self.elems]
+        self._merge_equal_subscripts()
+        uses = [*self.ins, *self.outs, *self.elems, *self.subscripts]
         return ComputeOp.make(
             [u.buffer for u in self.ins],
             [u.buffer for u in self.outs],
             DimsAttr(tuple(self.dims)),
             [MapAttr(u.index) for u in uses],
             elems=[u.buffer for u in self.elems],
+            subscripts=[u.buffer for u in self.subscripts],
             **self.regions,
         )
 
@@ -69,6 +85,24 @@ class Draft:
     def blocks(self) -> list[Block]:
         """The region blocks whose leading arguments are the inputs' elements."""
         return [r.blocks[0] for n, r in self.regions.items() if n != "combine" and r.blocks]
+
+    def append_subscripts(self, uses: Sequence[Use]) -> dict[int, int]:
+        """Add the subscripts of another compute; returns their new numbers by their old ones."""
+        first = len(self.subscripts)
+        self.subscripts += uses
+        return {i: first + i for i in range(len(uses))}
+
+    def _merge_equal_subscripts(self) -> None:
+        """Subscripts that are the same become one, and those that no index names go away."""
+        indices = [e for use in (*self.ins, *self.outs, *self.elems) for e in use.index]
+        named = sorted({s.number for e in indices for s in subscripts_of(e)})
+        kept = list(dict.fromkeys(self.subscripts[n] for n in named))
+        if kept == self.subscripts:
+            return
+        numbers = {n: kept.index(self.subscripts[n]) for n in named}
+        for uses in (self.ins, self.outs, self.elems):
+            uses[:] = [Use(u.buffer, tuple(renumber(e, numbers) for e in u.index)) for u in uses]
+        self.subscripts = kept
 
     def merge_equal_inputs(self) -> None:
         """Operands that read the same element become one."""
@@ -146,6 +180,8 @@ def _expression(expr: Expr, element: Attribute, place: Callable[[Operation], obj
     for atom, coefficient in expr.terms:
         if isinstance(atom, str):
             value = add(IndexOp.build(result_types=[element], properties={"dim": StringAttr(atom)}))
+        elif isinstance(atom, Subscript):
+            raise InternalError("a subscript's value is not known to a compute's code")
         else:
             inner = _expression(atom.expr, element, place)
             cls = arith.DivUIOp if atom.kind == "//" else arith.RemUIOp

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mlc.dialects.loop import ComputeOp, KernelOp
-from mlc.dialects.loop.affine import Expr, dims_of
+from mlc.dialects.loop.affine import Expr, Quotient, Subscript, dims_of, subscripts_of
 from mlc.lowering.loops.levels import buffer_type, element_bytes
 from mlc.lowering.loops.split import address
 from xdsl.ir import SSAValue
 
+ANYWHERE = 1 << 40
+"""The step of an operand along a dim that moves its subscripts."""
+
 
 @dataclass
 class Operand:
-    """One operand of a compute: its address and how it moves."""
+    """One operand of a compute: its address and how it moves; ``scattered``: the dims that its subscripts follow."""
 
     number: int
     address: Expr
@@ -26,6 +29,7 @@ class Operand:
     steps: dict[str, int] = field(default_factory=dict)
     far: dict[str, int] = field(default_factory=dict)
     blocks: dict[str, set[int]] = field(default_factory=dict)
+    scattered: set[str] = field(default_factory=set)
 
     def step(self, dim: str) -> int:
         """Bytes to the neighbour along a dim (inside a block where the dim is blocked)."""
@@ -54,22 +58,35 @@ class Facts:
         self.kinds = op.dims.kinds
         kernel = op.parent_op()
         constants: Sequence[SSAValue] = kernel.constant_args if isinstance(kernel, KernelOp) else ()
-        outputs = len(op.ins)
+        outputs = range(len(op.ins), len(op.operands) - len(op.subscripts))
         in_map = op.map.block.args if op.map.blocks else ()
         self.operands: list[Operand] = []
         for i, (value, mapping) in enumerate(zip(op.operands, op.maps)):
             buffer = buffer_type(value)
-            used = i < outputs and bool(in_map) and in_map[i].first_use is not None
+            used = i < outputs.start and bool(in_map) and in_map[i].first_use is not None
             operand = Operand(
                 number=i,
                 address=address(mapping, buffer, self.extents),
                 bytes=element_bytes(buffer.element_type),
-                constant=any(value is c for c in constants),
+                constant=any(value is c for c in constants) and not any(map(subscripts_of, mapping.data)),
                 in_map=used,
-                output=i >= outputs,
+                output=i in outputs,
             )
             _measure(operand)
             self.operands.append(operand)
+        for operand in self.operands:
+            self._scatter(operand, outputs.stop)
+
+    def _scatter(self, operand: Operand, first: int) -> None:
+        """Along dims that move its subscripts (operands ``first`` on), an operand's elements lie anywhere."""
+        for atom, _ in operand.address.terms:
+            if not isinstance(atom, Subscript):
+                continue
+            source = self.operands[first + atom.number]
+            for name in self.extents:
+                if source.depends(name):
+                    operand.scattered.add(name)
+                    operand.steps[name] = operand.far[name] = ANYWHERE
 
     @property
     def parallel(self) -> list[str]:
@@ -110,6 +127,8 @@ def _measure(operand: Operand) -> None:
             operand.steps[atom] = operand.steps.get(atom, 0) + factor
             operand.far[atom] = operand.far.get(atom, 0) + factor
             continue
+        if isinstance(atom, Subscript):
+            continue
         for name in dims_of(atom.expr):
             inner = _coefficient(atom.expr, name)
             operand.blocks.setdefault(name, set()).add(max(1, atom.divisor // max(1, abs(inner))))
@@ -127,7 +146,7 @@ def _coefficient(expr: Expr, name: str) -> int:
     for atom, factor in expr.terms:
         if atom == name:
             found += factor
-        elif not isinstance(atom, str) and name in dims_of(atom.expr):
+        elif isinstance(atom, Quotient) and name in dims_of(atom.expr):
             inner = _coefficient(atom.expr, name)
             found += factor * (inner if atom.kind == "%" else max(1, inner // atom.divisor))
     return found or 1

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from mlc.dialects.loop import ComputeOp, KernelOp, ScratchOp, YieldOp
-from mlc.dialects.loop.affine import Expr, constant, floordiv, linear, mod, simplify
+from mlc.dialects.loop import ComputeOp, IndexOp, KernelOp, ScratchOp, YieldOp
+from mlc.dialects.loop.affine import Expr, constant, floordiv, linear, mod, renumber, simplify, subscripts_of
 from mlc.lowering.loops.draft import Draft, Use, compose, inline
 from mlc.lowering.loops.levels import buffer_type, row_major
 from xdsl.context import Context
@@ -46,6 +46,8 @@ def _fuse_scratch(scratch: ScratchOp) -> bool:
     readers = [op for op in computes if scratch.result in op.ins]
     if len(writers) != 1 or not readers or writers[0] in readers:
         return False
+    if any(scratch.result in op.subscripts for op in computes):
+        return False
     producer = writers[0]
     if len(producer.outs) != 1 or producer.elems:
         return False
@@ -62,11 +64,28 @@ def _into_readers(buffer: SSAValue, producer: ComputeOp, readers: Sequence[Compu
         return False
     if len(set(filter(None, names))) != len([d for d in producer.dims.data if d.extent != 1]):
         return False
+    if any(d.kind == "s" for d in producer.dims.data):
+        return False
+    if _through_subscripts(buffer, readers) and (producer.subscripts or _uses_index(producer)):
+        return False
     for reader in readers:
         _inline_producer(buffer, producer, reader, names)
     producer.detach()
     producer.erase()
     return True
+
+
+def _through_subscripts(buffer: SSAValue, readers: Sequence[ComputeOp]) -> bool:
+    """Whether some reader addresses the buffer by values from memory."""
+    for op in readers:
+        assert op.maps is not None
+        if any(v is buffer and any(map(subscripts_of, m.data)) for v, m in zip(op.ins, op.maps)):
+            return True
+    return False
+
+
+def _uses_index(op: ComputeOp) -> bool:
+    return any(isinstance(inner, IndexOp) for inner in op.walk())
 
 
 def _is_zero(expr: Expr) -> bool:
@@ -78,12 +97,16 @@ def _inline_producer(buffer: SSAValue, producer: ComputeOp, reader: ComputeOp, n
     assert producer.maps is not None
     draft = Draft.of(reader)
     maps = [m.data for m in producer.maps.data[: len(producer.ins)]]
+    subscripts = list(zip(producer.subscripts, producer.maps.data[len(producer.operands) - len(producer.subscripts) :]))
     while any(use.buffer is buffer for use in draft.ins):
         position = next(i for i, use in enumerate(draft.ins) if use.buffer is buffer)
         place = {n: e for n, e in zip(names, draft.ins[position].index) if n}
         for d in producer.dims.data:
             place.setdefault(d.name, constant(0))
-        uses = [Use(v, compose(m, place, draft.ranges)) for v, m in zip(producer.ins, maps)]
+        numbers = draft.append_subscripts([Use(v, compose(m.data, place, draft.ranges)) for v, m in subscripts])
+        uses = [
+            Use(v, compose([renumber(e, numbers) for e in m], place, draft.ranges)) for v, m in zip(producer.ins, maps)
+        ]
         for block in draft.blocks():
             argument = block.args[position]
             extra = [block.insert_arg(a.type, position + 1 + i) for i, a in enumerate(producer.finish.block.args)]
@@ -109,7 +132,9 @@ def _replace(old: ComputeOp, new: ComputeOp) -> None:
 
 def _into_reduction(buffer: SSAValue, producer: ComputeOp, reader: ComputeOp) -> bool:
     """Move an element-wise reader into the reduction's ``finish``."""
-    if reader.has_reduction or reader.elems:
+    if reader.has_reduction or reader.elems or reader.subscripts:
+        return False
+    if any(d.kind == "s" for d in (*reader.dims.data, *producer.dims.data)):
         return False
     assert producer.maps is not None
     assert reader.maps is not None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import NamedTuple
 
 from mlc.dialects.loop import (
@@ -34,7 +35,7 @@ from mlc.dialects.loop import (
 )
 from mlc.lowering.loops.levels import Run, Span, ceil_div, runs, spans
 from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, ModuleOp, StringAttr, i64
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, ModuleOp, StringAttr, UnitAttr, i64
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
@@ -79,6 +80,7 @@ class Nest:
         self.reaches: list[Reach] = [r.data for r in op.reach]
         self.ins = len(op.ins)
         self.outs = len(op.outs)
+        self.subscripts = len(op.operands) - len(op.subscripts)
 
     def build(self, block: Block, place: Place) -> None:
         """Append the nest to ``block``."""
@@ -115,7 +117,7 @@ class Nest:
             result = self._build(body, depth + 1, inner, list(body.args[1:]) if accs is not None else None)
             body.add_op(YieldOp.of(*(result or ())))
             loop = ForOp.make(run.count, body, accs or ())
-            loop.attributes["dim"] = StringAttr(span.key)
+            _label(loop, span.key, self.kinds[span.level.dim])
             block.add_op(loop)
             accs = list(loop.res) if accs is not None else None
         return accs
@@ -159,7 +161,7 @@ class Nest:
             if position.iv is not None:
                 ivs.append(per_tile * position.step // position.nominal)
         coefficients = ((axis.name, reach.coefficient(key)) for axis, _, key in axes)
-        return Access(const, tuple(ivs), tuple((n, c) for n, c in coefficients if c), reach.full)
+        return Access(const, tuple(ivs), tuple((n, c) for n, c in coefficients if c), reach.full, reach.subscripts)
 
     def _index_access(self, dim: str, axes: Sequence[tuple[Axis, str, str]], place: Place) -> Access:
         """The value of a dim as an access whose unit is one element."""
@@ -197,7 +199,7 @@ class Nest:
         if what == "finish":
             return list(range(self.ins, self.ins + self.outs))
         if what == "step":
-            return list(range(self.ins + self.outs, len(self.op.operands)))
+            return list(range(self.ins + self.outs, self.subscripts))
         return []
 
     def _make_tile(
@@ -217,10 +219,11 @@ class Nest:
         if what == "init":
             kept = [a[0] for a in axes]
             results = [TileType.get(kept, a.type) for a in op.combine.block.args[: op.accumulators]]
+        subscripts = range(self.subscripts, len(op.operands)) if self._subscripted(used, outs) else range(0)
         properties: dict[str, Attribute | None] = {
-            "access": ArrayAttr([AccessAttr(self._access(i, axes, place)) for i in (*used, *outs)]),
+            "access": ArrayAttr([AccessAttr(self._access(i, axes, place)) for i in (*used, *outs, *subscripts)]),
             "axes": AxesAttr(tuple(a[0] for a in axes)),
-            "operandSegmentSizes": segments(len(used), len(accs), len(ivs), len(outs)),
+            "operandSegmentSizes": segments(len(used), len(accs), len(ivs), len(outs), len(subscripts)),
         }
         if indices:
             accesses = [AccessAttr(self._index_access(o.dim.data, axes, place)) for o in indices]
@@ -234,11 +237,19 @@ class Nest:
         if ahead:
             properties["prefetch"] = DenseArrayBase.from_list(i64, ahead)
         return TileOp.create(
-            operands=[*(op.operands[i] for i in used), *accs, *ivs, *(op.operands[i] for i in outs)],
+            operands=[
+                *(op.operands[i] for i in used),
+                *accs,
+                *ivs,
+                *(op.operands[i] for i in (*outs, *subscripts)),
+            ],
             result_types=results,
             properties=properties,
             regions=[Region(body)],
         )
+
+    def _subscripted(self, used: Sequence[int], outs: Sequence[int]) -> bool:
+        return any(self.reaches[i].subscripts for i in (*used, *outs))
 
     def _tail(self, axes: Sequence[tuple[Axis, str, str]], place: Place) -> str:
         """``dim:valid`` where the last register of a lane dim is partly filled (``dim:valid:r`` of a reduction)."""
@@ -272,8 +283,10 @@ def nest_kernel(kernel: KernelOp) -> None:
         return
     shared = kernel.shared.data.levels if kernel.shared is not None else ()
     holder = Block()
-    extents = {d.name: d.extent for c in computes for d in c.dims.data}
-    _shared_loops(holder, computes, shared, shared, Place(extents, ()))
+    for group in _together(computes, shared):
+        levels = shared if _walks(group[0], shared) else ()
+        extents = {d.name: d.extent for c in group for d in c.dims.data}
+        _shared_loops(holder, group, levels, levels, Place(extents, ()))
     first: Operation = computes[0]
     for op in list(holder.ops):
         op.detach()
@@ -281,6 +294,22 @@ def nest_kernel(kernel: KernelOp) -> None:
     for compute in computes:
         compute.detach()
         compute.erase()
+
+
+def _walks(compute: ComputeOp, shared: tuple[Level, ...]) -> bool:
+    """Whether the shared loops go around a compute: it has a dim of theirs."""
+    return any(v.dim in compute.dims.extents for v in shared)
+
+
+def _together(computes: list[ComputeOp], shared: tuple[Level, ...]) -> list[list[ComputeOp]]:
+    """Neighbouring computes inside the shared loops, and those before and after."""
+    return [list(group) for _, group in groupby(computes, lambda c: _walks(c, shared))]
+
+
+def _label(loop: ForOp, key: str, kind: str) -> None:
+    loop.attributes["dim"] = StringAttr(key)
+    if kind == "s":
+        loop.attributes["sequential"] = UnitAttr()
 
 
 def _shared_loops(
@@ -292,6 +321,7 @@ def _shared_loops(
             Nest(compute, shared).build(block, replace(place, extents=extents))
         return
     level = left[0]
+    kinds = computes[0].dims.kinds
     extent = place.extents[level.dim]
     span = Span(level, level.size, extent, ceil_div(extent, level.size))
     for run in runs(extent, level):
@@ -302,7 +332,7 @@ def _shared_loops(
         _shared_loops(body, computes, shared, left[1:], place.inside(span, run, body.args[0]))
         body.add_op(YieldOp.of())
         loop = ForOp.make(run.count, body)
-        loop.attributes["dim"] = StringAttr(level.key)
+        _label(loop, level.key, kinds[level.dim])
         block.add_op(loop)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp
 from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import VerifyException
 
 
 def packed_spans(reach: Reach, levels: list[Span]) -> list[Span]:
@@ -30,6 +31,8 @@ def pack_operand(op: ComputeOp, index: int) -> PackOp:
     levels = spans(op.dims.data, op.schedule.data)
     reaches = list(op.reach)
     source = op.operands[index]
+    if reaches[index].data.subscripts:
+        raise VerifyException("[pack_constant] an operand addressed by subscripts can't be packed")
     inner = packed_spans(reaches[index].data, levels)
     shape = tuple(s.count for s in inner)
     element = buffer_type(source).element_type

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mlc.dialects.loop import ComputeOp, KernelOp, Level, MapAttr, Reach, ReachAttr, ScratchOp
-from mlc.dialects.loop.affine import Expr, Quotient, linear, quotient_dims, simplify
+from mlc.dialects.loop.affine import Expr, Quotient, Subscript, linear, quotient_dims, simplify, subscripts_of
 from mlc.lowering.loops.levels import Span, buffer_type, element_bytes, row_major, spans
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp
@@ -33,7 +33,11 @@ def reach_of(expr: Expr, levels: Sequence[Span], *, full: bool = False) -> Reach
     """Byte coefficients per level of an address; raises VerifyException where it is not linear in the levels."""
     const = expr.const
     coefficients: dict[str, int] = {}
+    subscripts: list[tuple[Subscript, int]] = []
     for atom, factor in expr.terms:
+        if isinstance(atom, Subscript):
+            subscripts.append((atom, factor))
+            continue
         if isinstance(atom, str):
             for span in levels:
                 if span.level.dim == atom:
@@ -41,7 +45,7 @@ def reach_of(expr: Expr, levels: Sequence[Span], *, full: bool = False) -> Reach
             continue
         const += _quotient_reach(atom, factor, levels, coefficients)
     kept = tuple((s.key, coefficients[s.key]) for s in levels if coefficients.get(s.key))
-    return Reach(const, kept, full)
+    return Reach(const, kept, full, tuple(subscripts))
 
 
 def _add(coefficients: dict[str, int], key: str, value: int) -> None:
@@ -51,6 +55,8 @@ def _add(coefficients: dict[str, int], key: str, value: int) -> None:
 def _quotient_reach(atom: Quotient, factor: int, levels: Sequence[Span], into: dict[str, int]) -> int:
     """Add the coefficients of ``factor * (e // k)`` or ``factor * (e % k)``; returns its constant."""
     divisor = atom.divisor
+    if subscripts_of(atom.expr):
+        raise VerifyException(f"[split_linear] ({atom.expr}){atom.kind}{divisor}: a subscript can't be blocked")
     inner = dict(reach_of(atom.expr, levels).levels)
     base = reach_of(atom.expr, levels).const
     spare = base % divisor
@@ -80,9 +86,11 @@ def _has_padding(mapping: MapAttr, lanes: dict[str, int]) -> bool:
     if not mapping.data or not lanes:
         return False
     terms = mapping.data[-1].terms
-    if len(terms) != 1 or isinstance(terms[0][0], str):
+    if len(terms) != 1:
         return False
     atom = terms[0][0]
+    if not isinstance(atom, Quotient):
+        return False
     name = atom.expr.as_dim
     return atom.kind == "%" and name in lanes and atom.divisor % lanes[name] == 0
 
