@@ -23,7 +23,7 @@ from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAtt
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region
 
-from mlc.errors import UsageError
+from mlc.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from mlc.frontends.onnx.load import LoadedModel
@@ -75,7 +75,7 @@ def import_model(
     builder = Builder(block, loaded.weights)
     scope = Scope(loaded, functions, dict(arguments), initializers_of(graph))
     scope.run(builder, body)
-    results = [builder.ssa(scope.result(output.name)) for output in graph.output]
+    results = [builder.ssa(_tensor(scope, output.name)) for output in graph.output]
     block.add_op(ReturnOp(*results))
     main = FuncOp(
         "main",
@@ -107,6 +107,13 @@ def specialize(loaded: LoadedModel, inputs: Mapping[str, Array]) -> ImportedMode
             if not needed:
                 raise
             values.update({name: np.asarray(inputs[name]) for name in names if name in needed})
+
+
+def _tensor(scope: Scope, name: str) -> Value:
+    value = scope.result(name)
+    if not isinstance(value, Value):
+        raise UnsupportedError(f"output {name!r} is a sequence, not a tensor")
+    return value
 
 
 def _tensor_type(info: TensorInfo, shape: tuple[int, ...]) -> TensorType:

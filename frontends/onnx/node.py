@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
-from mlc.frontends.onnx.value import Array, Value, arguments_behind
+from mlc.frontends.onnx.value import Array, Entry, TensorList, Value, arguments_behind
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from mlc.errors import ModelError, UnsupportedError
@@ -39,7 +39,7 @@ class Surroundings(Protocol):
         """The contents of a tensor that ``owner`` holds, as a known value."""
         ...
 
-    def import_subgraph(self, builder: Builder, graph: GraphProto) -> list[Value]:
+    def import_subgraph(self, builder: Builder, graph: GraphProto) -> list[Entry]:
         """Imports ``graph`` in place, seeing the names around the node; returns its outputs."""
         ...
 
@@ -67,7 +67,7 @@ class Node:
     proto: NodeProto
     label: str
     version: int
-    inputs: Sequence[Value | None]
+    inputs: Sequence[Entry | None]
     attributes: Mapping[str, AttributeProto]
     used: Sequence[bool]
     scope: Surroundings
@@ -92,7 +92,18 @@ class Node:
         return value
 
     def optional(self, index: int) -> Value | None:
-        return self.inputs[index] if index < len(self.inputs) else None
+        """Input ``index``, None when it is left out."""
+        value = self.inputs[index] if index < len(self.inputs) else None
+        if isinstance(value, TensorList):
+            raise self.invalid(f"input {index} is a sequence, not a tensor")
+        return value
+
+    def items(self, index: int) -> tuple[Value, ...]:
+        """The tensors of input ``index``, a sequence."""
+        value = self.inputs[index] if index < len(self.inputs) else None
+        if not isinstance(value, TensorList):
+            raise self.invalid(f"input {index} is not a sequence")
+        return value.items
 
     def variadic(self) -> list[Value]:
         """All inputs, at least one and none left out."""

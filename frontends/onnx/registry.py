@@ -12,9 +12,9 @@ from typing import TypeAlias, TypeVar
 from mlc.frontends.onnx import ops
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
-from mlc.frontends.onnx.value import Value
+from mlc.frontends.onnx.value import Entry
 
-Importer: TypeAlias = Callable[[Builder, Node], "Value | Sequence[Value | None]"]
+Importer: TypeAlias = Callable[[Builder, Node], "Entry | Sequence[Entry | None]"]
 
 ImporterT = TypeVar("ImporterT", bound=Importer)
 
@@ -26,8 +26,8 @@ _TABLE: dict[tuple[str, str], Importer] = {}
 def onnx_op(*names: str, domain: str = "") -> Callable[[ImporterT], ImporterT]:
     """Registers a function as the importer of the operators ``names``.
 
-    The function returns the node's outputs: one value, or a sequence in which None stands for an output
-    that it can't produce.
+    The function returns the node's outputs: one value (or list of tensors), or a sequence of them in which None
+    stands for an output that it can't produce.
     """
 
     def register(importer: ImporterT) -> ImporterT:

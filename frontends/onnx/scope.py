@@ -12,7 +12,7 @@ from mlc.frontends.onnx.functions import Functions, Live, live, reject_unsupport
 from mlc.frontends.onnx.node import Node, canonical, label_of
 from mlc.frontends.onnx.schema import default_attributes
 from mlc.frontends.onnx.tensors import weight_name
-from mlc.frontends.onnx.value import Value
+from mlc.frontends.onnx.value import Entry, TensorList, Value
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, TypeProto, helper
 from xdsl.utils.exceptions import VerifyException
 
@@ -36,7 +36,7 @@ class Scope:
 
     loaded: LoadedModel
     functions: Functions
-    values: dict[str, Value | None]
+    values: dict[str, Entry | None]
     initializers: Mapping[str, TensorProto] = field(default_factory=dict[str, TensorProto])
     attributes: Mapping[str, AttributeProto] = field(default_factory=dict[str, AttributeProto])
     parent: Scope | None = None
@@ -46,7 +46,7 @@ class Scope:
 
     # Names
 
-    def find(self, name: str) -> Value | None:
+    def find(self, name: str) -> Entry | None:
         """The value called ``name`` here or around; KeyError when nothing defined it."""
         if name in self.values:
             return self.values[name]
@@ -57,8 +57,8 @@ class Scope:
             raise KeyError(name)
         return self.parent.find(name)
 
-    def result(self, name: str) -> Value:
-        """The value of the graph's output ``name``."""
+    def result(self, name: str) -> Entry:
+        """What the graph's output ``name`` stands for."""
         try:
             value = self.find(name)
         except KeyError:
@@ -88,7 +88,7 @@ class Scope:
                     raise ModelError(str(error), node=label) from error
             self._bind(node, outputs)
 
-    def import_subgraph(self, builder: Builder, graph: GraphProto) -> list[Value]:
+    def import_subgraph(self, builder: Builder, graph: GraphProto) -> list[Entry]:
         """Imports ``graph`` in place, seeing the names around; returns its outputs."""
         outputs = [output.name for output in graph.output]
         body = live(graph.node, outputs)
@@ -119,7 +119,7 @@ class Scope:
             scope=self,
         )
 
-    def _operand(self, name: str, label: str) -> Value | None:
+    def _operand(self, name: str, label: str) -> Entry | None:
         if not name:
             return None
         try:
@@ -137,7 +137,7 @@ class Scope:
                 named[attribute.name] = self.attributes[attribute.ref_attr_name]
         return named
 
-    def _outputs(self, builder: Builder, node: Node) -> Sequence[Value | None]:
+    def _outputs(self, builder: Builder, node: Node) -> Sequence[Entry | None]:
         function = self.functions.find(node.proto)
         if function is not None:
             prefix = f"{self.prefix}{node.proto.name or node.proto.op_type}/"
@@ -145,7 +145,7 @@ class Scope:
         importer = self.functions.importer(node.proto)
         if importer is not None:
             results = importer(builder, node)
-            return [results] if isinstance(results, Value) else results
+            return [results] if isinstance(results, Value | TensorList) else results
         function = self.functions.body(_resolved(node), [_type_of(value) for value in node.inputs])
         if function is None:
             raise node.unsupported("the operator has no equivalent in hlt")
@@ -155,7 +155,7 @@ class Scope:
 
     def _inline(
         self, builder: Builder, node: Node, function: FunctionProto, *, prefix: str, owner: str | None
-    ) -> list[Value | None]:
+    ) -> list[Entry | None]:
         """The outputs of ``function`` called by ``node``; those that nothing uses are None."""
         if len(node.inputs) > len(function.input):
             raise node.invalid(f"{len(node.inputs)} inputs for a function of {len(function.input)}")
@@ -180,7 +180,7 @@ class Scope:
             raise ModelError(f"functions and branches nest more than {MAX_DEPTH} deep", node=self.owner)
         return self.depth + 1
 
-    def _bind(self, node: Node, outputs: Sequence[Value | None]) -> None:
+    def _bind(self, node: Node, outputs: Sequence[Entry | None]) -> None:
         for index, (name, used) in enumerate(zip(node.proto.output, node.used)):
             value = outputs[index] if index < len(outputs) else None
             if name in self.values or name in self.initializers:
@@ -207,7 +207,8 @@ def _resolved(node: Node) -> NodeProto:
     return proto
 
 
-def _type_of(value: Value | None) -> TypeProto:
-    if value is None:
+def _type_of(value: Entry | None) -> TypeProto:
+    """The type of an input; nothing is said of those left out and of sequences."""
+    if not isinstance(value, Value):
         return TypeProto()
     return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -64,6 +65,16 @@ class Value:
             self._uniform = is_uniform(self.known)
         return self.known.flat[0] if self._uniform else None
 
+
+@dataclass(frozen=True)
+class TensorList:
+    """An ONNX sequence whose length is known while importing: it is resolved and leaves nothing in hlt."""
+
+    items: tuple[Value, ...]
+
+
+Entry: TypeAlias = "Value | TensorList"
+"""What a name in a graph can stand for."""
 
 Operand: TypeAlias = "Value | Scalar"
 

@@ -9,7 +9,7 @@ from mlc.dialects import hlt
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
-from mlc.frontends.onnx.value import Value, is_float
+from mlc.frontends.onnx.value import Entry, Value, is_float
 from xdsl.ir import Operation
 
 UNARY: dict[str, type[Operation]] = {
@@ -150,8 +150,9 @@ def cast_like(b: Builder, node: Node) -> Value:
 
 
 @onnx_op("Identity")
-def identity(b: Builder, node: Node) -> Value:
-    return node.input(0)
+def identity(b: Builder, node: Node) -> Entry:
+    value = node.inputs[0] if node.inputs else None
+    return node.input(0) if value is None else value
 
 
 @onnx_op("Dropout")
