@@ -10,7 +10,7 @@ from mlc.dialects import hlt
 from mlc.dialects.context import weights_of
 from mlc.dialects.weights import WeightStore
 from mlc.lowering.graph.derive import constant_op, derive, readable
-from mlc.lowering.graph.kinds import all_read_through
+from mlc.lowering.graph.kinds import ANCHORS, MOVEMENT, all_read_through
 from mlc.lowering.graph.match import producer
 from mlc.lowering.graph.rewrite import NODE, functions
 from xdsl.context import Context
@@ -23,8 +23,8 @@ from xdsl.passes import ModulePass
 class MergeDotsPass(ModulePass):
     """Merge sibling products (queries, keys and values of attention) and cut the result with slices.
 
-    It pays where each reader of a part reads it through an index anyway, and where no merged result has more than
-    ``max_columns`` columns.
+    It pays where each part is read, through an index, by what is an anchor of its own: element-wise operations would
+    rather be the epilogue of each product. No merged result has more than ``max_columns`` columns.
     """
 
     name = "merge-dots"
@@ -55,10 +55,20 @@ def _siblings(block: Block, store: WeightStore | None) -> list[list[Part]]:
     families: dict[tuple[object, ...], list[Part]] = {}
     for op in block.ops:
         part = _part(op, store)
-        if part is not None and all_read_through(part.end):
+        if part is not None and _read_by_anchors(part.end):
             key = (part.dot.lhs, part.dot.lhs_contract, part.dot.rhs_contract, part.bias is None)
             families.setdefault(key, []).append(part)
     return list(families.values())
+
+
+def _read_by_anchors(value: SSAValue) -> bool:
+    """Whether all readers of ``value``, past movement, are anchors, which take it through an index."""
+    return all_read_through(value) and all(
+        _read_by_anchors(use.operation.results[0])
+        if type(use.operation) in MOVEMENT
+        else type(use.operation) in ANCHORS
+        for use in value.uses
+    )
 
 
 def _part(op: Operation, store: WeightStore | None) -> Part | None:

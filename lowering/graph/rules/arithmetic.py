@@ -138,7 +138,9 @@ def involution(op: hlt.NegOp | hlt.NotOp) -> Value | None:
 
 @RULES.on(hlt.AbsOp)
 def abs_of_sign_change(op: hlt.AbsOp) -> Value | None:
-    """``|-x|`` and ``||x||`` are ``|x|``."""
+    """``||x||`` is ``|x|``, and so is ``|-x|`` of what has a sign; an unsigned ``x`` is its own absolute value."""
+    if hlt.numpy_dtype(hlt.element_of(op.x)).kind == "u":
+        return op.x
     inner = producer(op.x, hlt.NegOp) or producer(op.x, hlt.AbsOp)
     return inner and hlt.AbsOp(inner.x)
 
