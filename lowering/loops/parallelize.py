@@ -19,7 +19,6 @@ from mlc.dialects.loop import (
     MergeOp,
     PackOp,
     ParallelOp,
-    PrefetchOp,
     ScratchOp,
     TileOp,
     YieldOp,
@@ -101,13 +100,15 @@ def _alone(ops: Sequence[Operation]) -> None:
 
 
 def _nests(block: Block) -> list[list[Operation]]:
-    """The kernel's top-level operations grouped into nests: sibling loops of one level, or single operations."""
+    """The kernel's top-level operations in nests: sibling loops of one level, or a run of anything else."""
     nests: list[list[Operation]] = []
     for op in block.ops:
-        if isinstance(op, ScratchOp | PackOp | PrefetchOp | ParallelOp):
+        if isinstance(op, ScratchOp | PackOp):
             continue
-        joins = nests and isinstance(op, ForOp) and _dim(op) and _dim(op) == _dim(nests[-1][-1])
-        if joins and _dim(op):
+        last = nests[-1][-1] if nests else None
+        both_loops = last is not None and _is_shareable(last) and _is_shareable(op) and _dim(last) == _dim(op) != ""
+        neither = last is not None and not _is_shareable(last) and not _is_shareable(op)
+        if both_loops or neither:
             nests[-1].append(op)
         else:
             nests.append([op])

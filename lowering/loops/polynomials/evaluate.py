@@ -51,12 +51,6 @@ def horner(s: Scalar, t: SSAValue, coefficients: Sequence[float]) -> SSAValue:
     return total
 
 
-def odd_quotient(s: Scalar, x: SSAValue, numerator: Sequence[float], denominator: Sequence[float]) -> SSAValue:
-    """``x N(x^2) / D(x^2)``."""
-    square = s.mul(x, x)
-    return s.div(s.mul(x, horner(s, square, numerator)), horner(s, square, denominator))
-
-
 def bits_of(s: Scalar, x: SSAValue) -> SSAValue:
     """The bits of a float as an integer."""
     return s.op(arith.BitcastOp, [x], format_of(x.type).integer)

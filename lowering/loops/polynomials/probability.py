@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from mlc.lowering.loops.polynomials.coefficients import ERF
-from mlc.lowering.loops.polynomials.evaluate import clamp, format_of, odd_quotient
+from mlc.lowering.loops.polynomials.coefficients import ERF, ERFC, EXP2
+from mlc.lowering.loops.polynomials.evaluate import absolute, format_of, horner, round_even, with_sign
 from mlc.lowering.scalar import Scalar
 from xdsl.ir import SSAValue
 
-_ONE = {"f32": 3.925, "f64": 5.925}
+_ONE = {"f32": 3.93, "f64": 5.93}
 """From here on erf rounds to one."""
 
 
 def erf(s: Scalar, x: SSAValue) -> SSAValue:
-    """The error function: ``x N(x^2) / D(x^2)`` up to where it rounds to one."""
+    """The error function: ``x + x P(x^2)`` up to one, then ``1 - 2**Q(|x|)``.
+
+    ``P`` and ``Q`` have the same degree: one evaluation serves both, with coefficients chosen by range.
+    """
     name = format_of(x.type).name
-    return odd_quotient(s, clamp(s, x, _ONE[name]), *ERF[name])
+    one = s.constant(1.0, x.type)
+    a = s.minimum(absolute(s, x), s.constant(_ONE[name], x.type))
+    large = s.compare("gt", a, one)
+    t = s.select(large, a, s.mul(a, a))
+    pairs = [
+        s.select(large, s.constant(q, x.type), s.constant(p, x.type))
+        for p, q in zip(ERF[name], ERFC[name], strict=True)
+    ]
+    value = pairs[-1]
+    for pair in reversed(pairs[:-1]):
+        value = s.fma(value, t, pair)
+    n = round_even(s, value)
+    far = s.sub(one, s.ldexp(horner(s, s.sub(value, n), EXP2[name]), n))
+    return s.select(large, with_sign(s, far, x), s.fma(x, value, x))
