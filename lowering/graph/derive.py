@@ -15,6 +15,7 @@ import numpy as np
 from mlc.dialects import hlt
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
+from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 
 Array = np.ndarray[Any, Any]
@@ -81,6 +82,17 @@ def derive(
     if name not in store:
         store.add_lazy(name, hlt.numpy_dtype(result.element), result.shape, evaluate)
     return hlt.ConstantOp(WeightAttr(name, digest), result.type)
+
+
+def seal(module: ModuleOp, store: WeightStore) -> None:
+    """Identify each weight that ``module`` refers to by its values, as text that leaves the process must.
+
+    Computes the derived ones.
+    """
+    for op in module.walk():
+        if isinstance(op, hlt.ConstantOp) and isinstance(op.value, WeightAttr) and op.value.key.data in store:
+            name = op.value.key.data
+            op.properties["value"] = WeightAttr(name, store.digest(name))
 
 
 def _digest(recipe: str, sources: Sequence[hlt.ConstantOp], result: hlt.Tensor) -> str:

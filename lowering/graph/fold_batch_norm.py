@@ -35,8 +35,12 @@ class FoldBatchNormPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         store = weights_of(ctx)
+
+        def fold(norm: hlt.BatchNormOp) -> Value:
+            return _into_weights(norm, store) or _as_product_and_sum(norm, store)
+
         rules = Rules()
-        rules.on(hlt.BatchNormOp)(lambda norm: _into_weights(norm, store) or _as_product_and_sum(norm, store))
+        rules.on(hlt.BatchNormOp)(fold)
         run_rules(op, rules)
 
 

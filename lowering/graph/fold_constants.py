@@ -206,7 +206,7 @@ def _scalar(op: hlt.HltOp) -> Value | None:
     arguments = Block(arg_types=[hlt.tensor_type((), hlt.element_of(operand)) for operand in op.operands]).args
     single = type(op).create(operands=arguments, result_types=[hlt.tensor_type((), element)], properties=op.properties)
     (result,) = evaluate(single, [np.asarray(value) for value in scalars])
-    return full(result[()], shape, result.dtype)
+    return full(result, shape, result.dtype)
 
 
 def _stored_bytes(op: hlt.ConstantOp) -> int:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, TensorType
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr
 from xdsl.ir import Operation, SSAValue
 
 OpT = TypeVar("OpT", bound=Operation)
@@ -44,7 +44,7 @@ def is_splat(value: SSAValue, number: float) -> bool:
 
 
 def _sign(number: np.generic) -> float:
-    return math.copysign(1.0, float(number)) if float(number) == 0.0 else (1.0 if number > 0 else -1.0)
+    return math.copysign(1.0, float(number))
 
 
 def constant(value: SSAValue) -> Array | None:
@@ -53,21 +53,15 @@ def constant(value: SSAValue) -> Array | None:
     return hlt.constant_value(op) if type(op) is hlt.ConstantOp else None
 
 
-def full(value: float | np.generic, shape: tuple[int, ...], dtype: np.dtype[Any]) -> hlt.ConstantOp:
+def full(value: float | np.generic | Array, shape: tuple[int, ...], dtype: np.dtype[Any]) -> hlt.ConstantOp:
     """A splat constant."""
     return hlt.ConstantOp(np.broadcast_to(np.asarray(value).astype(dtype), shape))
 
 
-def full_like(like: Value, value: float | np.generic) -> hlt.ConstantOp:
+def full_like(like: Value, value: float | np.generic | Array) -> hlt.ConstantOp:
     """A splat constant of the type of ``like``."""
     x = hlt.tensor(SSAValue.get(like))
     return full(value, x.shape, hlt.numpy_dtype(x.element))
-
-
-def type_of(value: SSAValue) -> TensorType[Any]:
-    """The tensor type of an hlt value."""
-    assert isinstance(value.type, TensorType)
-    return value.type
 
 
 def without_units(shape: tuple[int, ...]) -> tuple[int, ...]:

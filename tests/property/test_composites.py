@@ -63,7 +63,7 @@ class Builder:
         return ModuleOp([FuncOp("main", types, Region(self.block))])
 
 
-def check(module: ModuleOp, expected: type[Operation] | None, tolerance: float = 1e-6) -> list[Operation]:
+def check(module: ModuleOp, expected: type[Operation] | None, tolerance: float = 1e-6) -> Sequence[Operation]:
     """Recognise composites; ``expected`` is the one operation of its class that must be found, and kept meaning."""
     rng = np.random.default_rng(7)
     function = module.body.block.first_op

@@ -15,6 +15,7 @@ from mlc.dialects.interpreters import run_function
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.lowering.graph.kinds import ANCHORS, CHEAP, ELEMENTWISE, MOVEMENT
+from mlc.lowering.graph.rewrite import main_block
 from xdsl.dialects.builtin import FunctionType, ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
@@ -54,7 +55,9 @@ def evaluate(
 def fix_inputs(program: Program, chosen: list[bool]) -> WeightStore:
     """Make constants of the chosen inputs: in place where they are small, else weights."""
     store = WeightStore()
-    block = program.module.body.block.first_op.body.block  # pyright: ignore
+    block = main_block(program.module)
+    assert block is not None
+    assert block.first_op is not None
     for index, (argument, array) in enumerate(zip(block.args, program.inputs)):
         if chosen[index % len(chosen)]:
             constant = constant_of(array, store, f"w{index}")
@@ -191,7 +194,8 @@ def test_everything_is_in_a_group_and_computed_once(program: Program, constant: 
     run_passes(program.module, SEQUENCE.removesuffix(",group"), store)
     before = Counter(type(op) for op in program.module.walk())
     run_passes(program.module, "group", store)
-    block = program.module.body.block.first_op.body.block  # pyright: ignore
+    block = main_block(program.module)
+    assert block is not None
     for op in block.ops:
         assert isinstance(op, hlt.FusionOp | hlt.ConstantOp | hlt.ReshapeOp | ReturnOp)
         if isinstance(op, hlt.FusionOp):

@@ -98,7 +98,7 @@ def integer_constants(op: hlt.AddOp | hlt.MulOp) -> Value | None:
     if a is None or b is None:
         return None
     with np.errstate(over="ignore"):
-        joined = a + b if isinstance(op, hlt.AddOp) else a * b
+        joined = np.add(a, b) if isinstance(op, hlt.AddOp) else np.multiply(a, b)
     return type(op)(inner.lhs, full_like(op.rhs, joined))
 
 
@@ -188,7 +188,7 @@ def bits_of_constant(op: hlt.AndOp | hlt.OrOp) -> Value | None:
         return None
     if value == 0:
         return op.rhs if isinstance(op, hlt.AndOp) else op.lhs
-    if ~value != 0:
+    if np.invert(value) != 0:
         return None
     return op.lhs if isinstance(op, hlt.AndOp) else op.rhs
 

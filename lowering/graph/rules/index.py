@@ -50,7 +50,7 @@ class _Gathers:
         rows = np.where(rows < 0, rows + np.array(leading), rows)
         if not rows.size or bool(((rows < 0) | (rows >= np.array(leading))).any()):
             return None
-        flat = np.ravel_multi_index(tuple(rows.T), leading)
+        flat = np.asarray(np.ravel_multi_index(tuple(rows.T), leading))
         run = _run(flat, math.prod(leading))
         merged = hlt.ReshapeOp(op.x, shape=(math.prod(leading), *shape[depth:]))
         return run and hlt.ReshapeOp(run.take(SSAValue.get(merged), 0), shape=hlt.shape_of(op.result))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.lowering.graph.kinds import ELEMENTWISE, MOVEMENT
-from mlc.lowering.graph.match import full, only_units_differ, producer, splat
+from mlc.lowering.graph.match import OpT, full, only_units_differ, producer, splat
 from mlc.lowering.graph.rewrite import Rules
 from xdsl.ir import Operation, SSAValue
 
@@ -42,16 +42,17 @@ def _sink(op: Operation, inner_shape: tuple[int, ...], take: Callable[[SSAValue]
     return same_on(op, operands)
 
 
-def _first(op: Operation, cls: type[Operation]) -> Operation | None:
+def _first(op: Operation, cls: type[OpT]) -> OpT | None:
     """The first maker of an operand that is of class ``cls``."""
-    return next((operand.owner for operand in op.operands if type(operand.owner) is cls), None)
+    makers = (producer(operand, cls) for operand in op.operands)
+    return next((maker for maker in makers if maker is not None), None)
 
 
 @RULES.on(*ELEMENTWISE)
 def sink_transpose(op: hlt.HltOp) -> Value | None:
     """``f(transpose(x), transpose(y))`` is ``transpose(f(x, y))``."""
     first = _first(op, hlt.TransposeOp)
-    if not isinstance(first, hlt.TransposeOp):
+    if first is None:
         return None
     permutation = first.permutation
 
@@ -69,7 +70,7 @@ def sink_transpose(op: hlt.HltOp) -> Value | None:
 def sink_broadcast(op: hlt.HltOp) -> Value | None:
     """``f(broadcast(x), broadcast(y))`` is ``broadcast(f(x, y))``: what repeats is computed once."""
     first = _first(op, hlt.BroadcastOp)
-    if not isinstance(first, hlt.BroadcastOp):
+    if first is None:
         return None
     dims, shape = first.dims, hlt.shape_of(first.x)
 
@@ -86,7 +87,7 @@ def sink_broadcast(op: hlt.HltOp) -> Value | None:
 def sink_reshape(op: hlt.HltOp) -> Value | None:
     """``f(reshape(x), y)`` is ``reshape(f(x, reshape(y)))`` where ``x`` has the lower rank."""
     first = _first(op, hlt.ReshapeOp)
-    if not isinstance(first, hlt.ReshapeOp):
+    if first is None:
         return None
     shape, outer = hlt.shape_of(first.x), hlt.shape_of(op.results[0])
     if len(shape) >= len(outer):
