@@ -63,16 +63,18 @@ def graph_passes(options: Options) -> Iterator[ModulePass]:
         yield CanonicalizePass()
     yield LegalizePass()
     yield FoldConstantsPass()
-    yield CanonicalizePass()
     yield EliminateCommonPass()
     yield EliminateDeadPass()
 
 
 def fusion_passes(options: Options) -> Iterator[ModulePass]:
-    """Tensors to groups of tensors that become one kernel each."""
+    """Tensors to groups of tensors that become one kernel each, and how the tensors between them lie."""
+    from mlc.lowering.graph.assign_layouts import AssignLayoutsPass
     from mlc.lowering.graph.group import GroupPass
 
     yield GroupPass()
+    if options.opt_level > 1:
+        yield AssignLayoutsPass(target=options.target.name)
 
 
 def loop_passes(options: Options) -> Iterator[ModulePass]:

@@ -67,9 +67,10 @@ class Place:
 class Nest:
     """Builds the nest of one compute."""
 
-    def __init__(self, op: ComputeOp, shared: Sequence[Level] = ()) -> None:
+    def __init__(self, op: ComputeOp, shared: Sequence[Level] = (), number: int = 0) -> None:
         assert op.reach is not None and op.schedule is not None
         self.op = op
+        self.number = number
         self.plan = op.schedule.data
         names = op.dims.extents
         outer = tuple(v for v in shared if v.dim in names)
@@ -117,7 +118,7 @@ class Nest:
             result = self._build(body, depth + 1, inner, list(body.args[1:]) if accs is not None else None)
             body.add_op(YieldOp.of(*(result or ())))
             loop = ForOp.make(run.count, body, accs or ())
-            _label(loop, span.key, self.kinds[span.level.dim])
+            _label(loop, f"{self.number}:{span.key}", self.kinds[span.level.dim])
             block.add_op(loop)
             accs = list(loop.res) if accs is not None else None
         return accs
@@ -316,9 +317,10 @@ def _shared_loops(
     block: Block, computes: list[ComputeOp], shared: tuple[Level, ...], left: tuple[Level, ...], place: Place
 ) -> None:
     if not left:
-        for compute in computes:
-            extents = {d.name: place.extents[d.name] for d in compute.dims.data}
-            Nest(compute, shared).build(block, replace(place, extents=extents))
+        for number, compute in enumerate(computes):
+            walked = {v.dim for v in shared}
+            extents = {n: place.extents[n] if n in walked else e for n, e in compute.dims.extents.items()}
+            Nest(compute, shared, number).build(block, replace(place, extents=extents))
         return
     level = left[0]
     kinds = computes[0].dims.kinds
