@@ -131,13 +131,6 @@ def parts(value: Fraction, dtype: Any, count: int, spare: int) -> tuple[float, .
     return tuple(found)
 
 
-def leading_of(ratio: np.longdouble, dtype: Any) -> float:
-    """A number of few bits that times ``ratio`` is very nearly a number of ``dtype``."""
-    candidates = np.arange(1024, 2048, dtype=np.longdouble) / 2048
-    product = candidates * ratio
-    return float(candidates[np.argmin(np.abs(dtype(product) - product) / product)])
-
-
 def artanh_of_inverse(n: int) -> Fraction:
     """artanh(1/n) to 200 bits."""
     return sum((Fraction(1, (2 * k + 1) * n ** (2 * k + 1)) for k in range(100)), Fraction(0))
@@ -161,6 +154,14 @@ def erf(x: Real) -> Real:
         total += term
         term = term * 2 * x * x / (2 * n + 3)
     return 2 / np.sqrt(PI) * np.exp(-x * x) * total
+
+
+def erfc(x: Real) -> Real:
+    """``1 - erf x`` for ``x >= 1``, by its continued fraction."""
+    fraction = np.zeros_like(x)
+    for k in range(600, 0, -1):
+        fraction = k / np.longdouble(2) / (x + fraction)
+    return np.exp(-x * x) / np.sqrt(PI) / (x + fraction)
 
 
 def joined(value: Function, coefficient: Callable[[int], Fraction], radius: float) -> Function:
@@ -210,6 +211,21 @@ def relative(value: Function, low: float, high: float, degree: int, denominator:
     return Fit(value, value, low, high, degree, denominator, **rest)
 
 
+def exp2_fit(degree: int) -> Fit:
+    """Half a unit around zero."""
+    return relative(np.exp2, -0.5, 0.5, degree, known=(1.0,))
+
+
+def erf_fit(degree: int) -> Fit:
+    """``P`` of ``erf x = x + x P(x^2)``, up to one."""
+    return Fit(lambda t: over_root(erf)(t) - 1, over_root(erf), TINY, 1.0, degree)
+
+
+def erfc_fit(high: float, degree: int) -> Fit:
+    """The logarithm to base 2 of ``1 - erf``, from one to ``high``, as exact as it must be to subtract from one."""
+    return Fit(lambda a: np.log2(erfc(a)), lambda a: erf(a) / erfc(a) / LN2, 1.0, high, degree)
+
+
 def sine_tail(degree: int) -> Fit:
     """On a quadrant around zero."""
     return odd_tail(np.sin, lambda k: Fraction((-1) ** (k + 1), math.factorial(2 * k + 3)), 0.7860, degree)
@@ -257,7 +273,9 @@ FITS: dict[str, dict[str, Fit]] = {
         "f64": Fit(log_tail, log_unit, 1 / ROOT - 1, ROOT - 1, 18),
     },
     "ARTANH": {"f32": artanh_tail(3), "f64": artanh_tail(8)},
-    "ERF": {"f32": relative(over_root(erf), TINY, 3.925**2, 5, 5, leading=leading_of(2 / np.sqrt(PI), np.float32))},
+    "EXP2": {"f32": exp2_fit(5), "f64": exp2_fit(11)},
+    "ERF": {"f32": erf_fit(6), "f64": erf_fit(15)},
+    "ERFC": {"f32": erfc_fit(3.93, 6), "f64": erfc_fit(5.93, 15)},
     "SIN": {"f32": sine_tail(3), "f64": sine_tail(6)},
     "COS": {"f32": cosine_tail(2), "f64": cosine_tail(6)},
     "ATAN": {"f32": arctan_tail(4), "f64": arctan_tail(11)},
