@@ -20,6 +20,7 @@ from xdsl.dialects.builtin import FunctionType, ModuleOp
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Attribute, Block, Region, SSAValue
 
+from mlc.pass_manager import print_ir
 from mlc.registry import make_context, parse_passes
 from mlc.testing.programs import Program, programs
 from mlc.testing.strategies import ELEMENTS, INTEGERS, arrays, shapes
@@ -101,6 +102,17 @@ def test_integer_programs_stay_exact(program: Program, constant: list[bool]) -> 
     run_passes(program.module, SEQUENCE, store)
     for a, b in zip(evaluate(program.module, program.inputs, store), expected, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", ["fold-constants", "canonicalize", "reorder", "eliminate-common", "eliminate-dead"])
+@given(program=programs(max_steps=8), constant=st.lists(st.booleans(), min_size=1, max_size=4))
+@QUICK
+def test_a_second_run_finds_nothing(name: str, program: Program, constant: list[bool]) -> None:
+    store = fix_inputs(program, constant)
+    run_passes(program.module, name, store)
+    once = print_ir(program.module)
+    run_passes(program.module, name, store)
+    assert print_ir(program.module) == once
 
 
 # Element-wise rules on corner cases
