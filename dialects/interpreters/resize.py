@@ -21,16 +21,30 @@ class Taps(NamedTuple):
 @reference(hlt.ResizeOp)
 def resize(op: hlt.ResizeOp, x: Array) -> Array:
     """Dim by dim, then the extrapolation value wherever some coordinate lies outside."""
-    result, outside = x, np.zeros((1,) * x.ndim, np.bool_)
-    for dim, extent in enumerate(x.shape):
-        places = coordinates(op, dim, extent)
-        if op.coordinates == "tf_crop_and_resize":
-            beyond = (places < 0) | (places > extent - 1)
-            outside = outside | beyond.reshape([-1 if other == dim else 1 for other in range(x.ndim)])
-        if not _is_identity(places, extent):
-            result = _apply(_taps(op, dim, extent, places), result, dim)
-    result = np.where(outside, op.extrapolation_value, result) if outside.any() else result
+    result, beyond = x, np.zeros((1,) * x.ndim, np.bool_)
+    for dim in range(x.ndim):
+        beyond = beyond | outside(op, dim).reshape([-1 if other == dim else 1 for other in range(x.ndim)])
+        found = taps(op, dim)
+        if found is not None:
+            result = _apply(found, result, dim)
+    result = np.where(beyond, op.extrapolation_value, result) if beyond.any() else result
     return result if x.dtype == np.float64 else cast(result, x.dtype)
+
+
+def outside(op: hlt.ResizeOp, dim: int) -> Array:
+    """Which indices of the result along ``dim`` take the extrapolation value."""
+    extent = hlt.shape_of(op.x)[dim]
+    places = coordinates(op, dim, extent)
+    if op.coordinates != "tf_crop_and_resize":
+        return np.zeros(len(places), np.bool_)
+    return np.asarray((places < 0) | (places > extent - 1))
+
+
+def taps(op: hlt.ResizeOp, dim: int) -> Taps | None:
+    """What the result is made of along ``dim``; ``None`` where the dim is left as it is."""
+    extent = hlt.shape_of(op.x)[dim]
+    places = coordinates(op, dim, extent)
+    return None if _is_identity(places, extent) else _taps(op, dim, extent, places)
 
 
 def coordinates(op: hlt.ResizeOp, dim: int, extent: int) -> Array:

@@ -5,6 +5,8 @@
     hlt.attention                ->  dot_general, softmax, dot_general
     hlt.group_norm               ->  layer_norm over each group, scale and shift
     hlt.lrn                      ->  squares, a window over the channels, a power
+    hlt.conv_transpose           ->  hlt.conv for all phases, and a shuffle (`legal.conv_transpose`)
+    hlt.resize                   ->  gathers and products, dim by dim (`legal.resize`)
 
 Every rule keeps the reference meaning; afterwards all padding is explicit.
 """
@@ -17,9 +19,11 @@ from math import prod
 
 import numpy as np
 from mlc.dialects import hlt
+from mlc.dialects.context import weights_of
 from mlc.dialects.hlt import Value
 from mlc.dialects.hlt.base import element_of, shape_of
 from mlc.dialects.hlt.dtypes import element_type, is_float, numpy_dtype
+from mlc.lowering.graph.legal import conv_transpose, resize
 from mlc.lowering.graph.match import full
 from mlc.lowering.graph.rewrite import Rules, run_rules
 from xdsl.context import Context
@@ -178,4 +182,5 @@ class LegalizePass(ModulePass):
     name = "legalize"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        run_rules(op, RULES)
+        store = weights_of(ctx)
+        run_rules(op, Rules(RULES, conv_transpose.rules(store), resize.rules(store)))

@@ -1,0 +1,1 @@
+"""Rules of `legalize`, by operator family."""
