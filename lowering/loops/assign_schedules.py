@@ -188,7 +188,7 @@ class Scheduler:
     def _reuse_plan(self, lane: str, rows: list[str]) -> Plan:
         vectors, tile = self._tile(lane, rows)
         facts = self.facts
-        pack = tuple(o.number for o in facts.factors if o.constant and self._wants_pack(o, lane))
+        pack = self._packs(lane)
         inner_reduction, unroll = self._reduction_unroll(vectors * prod(tile.values()))
         levels: list[Level] = []
         batch = [n for n in facts.parallel if n != lane and n not in tile]
@@ -205,8 +205,10 @@ class Scheduler:
         levels += [Level(lane, "*"), Level(lane, "@", self.width)]
         return Plan(tuple(levels), pack, self._prefetch(pack, tile))
 
-    def _wants_pack(self, operand: Operand, lane: str) -> bool:
-        return operand.depends(lane)
+    def _packs(self, lane: str) -> tuple[int, ...]:
+        """Constant factors that move with the lanes, or whose blocks the levels need not respect."""
+        factors = [o for o in self.facts.factors if o.packable]
+        return tuple(o.number for o in factors if (lane and o.depends(lane)) or any(o.blocks.values()))
 
     def _prefetch(self, pack: tuple[int, ...], tile: dict[str, int]) -> tuple[int, ...]:
         """Packed factors that come from beyond the second-level cache while there are rows to hide it behind."""
@@ -264,7 +266,7 @@ class Scheduler:
         unrolled = self._unrolled_windows(windows, outputs, taps)
         others = [r for r in self._reduction_order() if r not in unrolled]
         inner = {} if unrolled else self._plain_unroll(others, outputs)
-        pack = tuple(o.number for o in facts.factors if o.constant and lane and o.depends(lane))
+        pack = self._packs(lane)
         levels: list[Level] = []
         batch = [n for n in facts.parallel if n != lane and n not in rows]
         levels += self._single_loops(self._by_output(batch))

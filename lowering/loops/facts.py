@@ -31,6 +31,11 @@ class Operand:
     blocks: dict[str, set[int]] = field(default_factory=dict)
     scattered: set[str] = field(default_factory=set)
 
+    @property
+    def packable(self) -> bool:
+        """Whether the operand may be stored in nest order when the kernel is built."""
+        return self.constant and self.in_map
+
     def step(self, dim: str) -> int:
         """Bytes to the neighbour along a dim (inside a block where the dim is blocked)."""
         return self.steps.get(dim, 0)
@@ -114,7 +119,7 @@ class Facts:
         """By dim: the block sizes that levels must respect, ascending; constant operands can be packed instead."""
         found: dict[str, set[int]] = {}
         for operand in self.operands:
-            if operand.constant:
+            if operand.packable:
                 continue
             for name, sizes in operand.blocks.items():
                 found.setdefault(name, set()).update(sizes)

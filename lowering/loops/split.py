@@ -109,23 +109,20 @@ def split_compute(op: ComputeOp) -> None:
     if op.schedule is None or op.maps is None:
         raise VerifyException("[split_input] split needs a compute with maps and a schedule")
     plan = op.schedule.data
-    extents = op.dims.extents
     shared = shared_levels(op)
     levels = spans(op.dims.data, plan._replace(levels=(*shared, *plan.levels)))
-    addresses = [address(m, buffer_type(v), extents) for m, v in zip(op.maps, op.operands)]
-    packed = set(plan.pack)
     balanced = {v.dim for v in (*shared, *plan.loops) if v.balanced}
-    for i, expr in enumerate(addresses):
-        bad = balanced & quotient_dims(expr)
-        if bad and i not in packed:
-            raise VerifyException(f"[split_balanced] dim {min(bad)!r} is blocked in operand {i}: its steps can't vary")
-    private = {s.key for s in levels[: len(shared)]}
+    extents = op.dims.extents
+    tile = {**extents, **{v.dim: min(v.size, extents[v.dim]) for v in shared}}
     reaches: list[ReachAttr] = []
-    for value, expr, mapping in zip(op.operands, addresses, op.maps):
-        reach = reach_of(expr, levels, full=_has_padding(mapping, plan.lanes))
-        if isinstance(value.owner, ScratchOp):
-            reach = reach._replace(levels=tuple((k, c) for k, c in reach.levels if k not in private))
-        reaches.append(ReachAttr(reach))
+    for i, (value, mapping) in enumerate(zip(op.operands, op.maps)):
+        private = isinstance(value.owner, ScratchOp)
+        expr = address(mapping, buffer_type(value), tile if private else extents)
+        bad = balanced & quotient_dims(expr)
+        if bad and i not in plan.pack:
+            raise VerifyException(f"[split_balanced] dim {min(bad)!r} is blocked in operand {i}: its steps can't vary")
+        inside = levels[len(shared) :] if private else levels
+        reaches.append(ReachAttr(reach_of(expr, inside, full=_has_padding(mapping, plan.lanes))))
     op.properties["reach"] = ArrayAttr(reaches)
     del op.properties["maps"]
 
