@@ -246,8 +246,9 @@ def _parse_operands(parser: Parser, cls: type[HltOp]) -> tuple[list[UnresolvedOp
     required = len(definition.operands) - len(optional)
     if len(positional) != required:
         parser.raise_error(f"{cls.name} takes {required} operands without a name")
-    sizes = (1,) * required + tuple(int(name in named) for name in optional)
-    return [*positional, *(named[name] for name in optional if name in named)], _segments(sizes)
+    unnamed = iter(positional)
+    found = [[named[n]] if n in named else [] if n in optional else [next(unnamed)] for n, _ in definition.operands]
+    return [operand for part in found for operand in part], _segments(tuple(map(len, found)))
 
 
 def _parse_fields(parser: Parser, cls: type[HltOp]) -> dict[str, Attribute]:

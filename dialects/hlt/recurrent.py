@@ -33,6 +33,7 @@ class RecurrentOp(HltOp):
 
     ``x: [T, B, I]``, ``w: [D, G * H, I]``, ``r: [D, G * H, H]``, ``lengths: [B]`` (steps of each sequence;
     later ones yield 0), ``h0: [D, B, H]``. The backward direction reads each sequence from its own end.
+    Without ``w``, ``x: [T, B, D * G * H]`` is the product with it already.
 
     ``activations`` names the functions of each direction in turn. ``activation_alpha`` and
     ``activation_beta`` have one parameter per function, or are empty for the defaults. ``clip`` bounds what
@@ -50,34 +51,37 @@ class RecurrentOp(HltOp):
     def infer_hidden(self, gates: int, functions: int) -> tuple[Tensor, int, int]:
         """Checks what all cells have in common; returns x, D and H.
 
-        [recurrent_rank] x, w, r have rank 3; [recurrent_shape]; [recurrent_directions]; [activation_count];
+        [recurrent_rank] x and r (and w) have rank 3; [recurrent_shape]; [recurrent_directions]; [activation_count];
         [recurrent_lengths] integers; [float_element_type], [same_element_type].
         """
-        x, w, r = (tensor(getattr(self, name)) for name in ("x", "w", "r"))
+        x, r = (tensor(getattr(self, name)) for name in ("x", "r"))
         require(self.name, is_float, x)
-        same_element_type(self.name, x, w, r)
-        if (x.rank, w.rank, r.rank) != (3, 3, 3):
-            raise fail("recurrent_rank", f"x, w, r have ranks {x.rank}, {w.rank}, {r.rank}; all must be 3")
+        same_element_type(self.name, x, r)
+        if (x.rank, r.rank) != (3, 3):
+            raise fail("recurrent_rank", f"x and r have ranks {x.rank} and {r.rank}; both must be 3")
         directions, hidden = r.shape[0], r.shape[2]
         expected = directions_of(self.direction)
         if directions != expected:
             raise fail("recurrent_directions", f"r has {directions} directions, must have {expected}")
-        self.check_operand(x, "w", (directions, gates * hidden, x.shape[2]))
+        projected = not self.check_operand(x, "w", (directions, gates * hidden, x.shape[2]))
+        if projected and x.shape[2] != directions * gates * hidden:
+            raise fail("recurrent_shape", f"x has {x.shape[2]} products, must have {directions * gates * hidden}")
         self.check_operand(x, "r", (directions, gates * hidden, hidden))
         self.check_operand(x, "h0", (directions, x.shape[1], hidden))
         self._check_lengths(x, "lengths")
         self._check_activations(functions * directions)
         return x, directions, hidden
 
-    def check_operand(self, x: Tensor, name: str, shape: tuple[int, ...]) -> None:
-        """[recurrent_shape] and [same_element_type] of an operand, if present."""
+    def check_operand(self, x: Tensor, name: str, shape: tuple[int, ...]) -> bool:
+        """[recurrent_shape] and [same_element_type] of an operand; returns whether it is present."""
         value: SSAValue | None = getattr(self, name)
         if value is None:
-            return
+            return False
         operand = tensor(value)
         same_element_type(self.name, x, operand)
         if operand.shape != shape:
             raise fail("recurrent_shape", f"{name} has shape {operand.shape}, must have {shape}")
+        return True
 
     def _check_lengths(self, x: Tensor, name: str) -> None:
         value: SSAValue | None = getattr(self, name)
@@ -108,7 +112,7 @@ class LstmOp(RecurrentOp):
     [T, D, B, H]``, and after the last step ``h`` and ``c: [D, B, H]``.
 
     ```
-    %3, %4, %5 = hlt.lstm %0, %1, %2 <direction = "forward", activations = ["Sigmoid", "Tanh", "Tanh"],
+    %3, %4, %5 = hlt.lstm %0, w = %1, %2 <direction = "forward", activations = ["Sigmoid", "Tanh", "Tanh"],
         activation_alpha = [], activation_beta = [], input_forget = false>
         : (tensor<5x1x3xf32>, tensor<1x16x3xf32>, tensor<1x16x4xf32>)
         -> (tensor<5x1x1x4xf32>, tensor<1x1x4xf32>, tensor<1x1x4xf32>)
@@ -118,7 +122,7 @@ class LstmOp(RecurrentOp):
     name = "hlt.lstm"
 
     x = operand_def(TENSOR)
-    w = operand_def(TENSOR)
+    w = opt_operand_def(TENSOR)
     r = operand_def(TENSOR)
     b = opt_operand_def(TENSOR)
     lengths = opt_operand_def(TENSOR)
@@ -133,7 +137,7 @@ class LstmOp(RecurrentOp):
     def __init__(
         self,
         x: Value,
-        w: Value,
+        w: Value | None,
         r: Value,
         b: Value | None = None,
         lengths: Value | None = None,
@@ -179,7 +183,7 @@ class GruOp(RecurrentOp):
     after the last step ``h: [D, B, H]``.
 
     ```
-    %3, %4 = hlt.gru %0, %1, %2 <direction = "forward", activations = ["Sigmoid", "Tanh"],
+    %3, %4 = hlt.gru %0, w = %1, %2 <direction = "forward", activations = ["Sigmoid", "Tanh"],
         activation_alpha = [], activation_beta = [], linear_before_reset = false>
         : (tensor<5x1x3xf32>, tensor<1x12x3xf32>, tensor<1x12x4xf32>)
         -> (tensor<5x1x1x4xf32>, tensor<1x1x4xf32>)
@@ -189,7 +193,7 @@ class GruOp(RecurrentOp):
     name = "hlt.gru"
 
     x = operand_def(TENSOR)
-    w = operand_def(TENSOR)
+    w = opt_operand_def(TENSOR)
     r = operand_def(TENSOR)
     b = opt_operand_def(TENSOR)
     lengths = opt_operand_def(TENSOR)
@@ -201,7 +205,7 @@ class GruOp(RecurrentOp):
     def __init__(
         self,
         x: Value,
-        w: Value,
+        w: Value | None,
         r: Value,
         b: Value | None = None,
         lengths: Value | None = None,
@@ -242,7 +246,7 @@ class RnnOp(RecurrentOp):
     Results: ``y: [T, D, B, H]``, and after the last step ``h: [D, B, H]``.
 
     ```
-    %3, %4 = hlt.rnn %0, %1, %2 <direction = "forward", activations = ["Tanh"], activation_alpha = [],
+    %3, %4 = hlt.rnn %0, w = %1, %2 <direction = "forward", activations = ["Tanh"], activation_alpha = [],
         activation_beta = []> : (tensor<5x1x3xf32>, tensor<1x4x3xf32>, tensor<1x4x4xf32>)
         -> (tensor<5x1x1x4xf32>, tensor<1x1x4xf32>)
     ```
@@ -251,7 +255,7 @@ class RnnOp(RecurrentOp):
     name = "hlt.rnn"
 
     x = operand_def(TENSOR)
-    w = operand_def(TENSOR)
+    w = opt_operand_def(TENSOR)
     r = operand_def(TENSOR)
     b = opt_operand_def(TENSOR)
     lengths = opt_operand_def(TENSOR)
@@ -262,7 +266,7 @@ class RnnOp(RecurrentOp):
     def __init__(
         self,
         x: Value,
-        w: Value,
+        w: Value | None,
         r: Value,
         b: Value | None = None,
         lengths: Value | None = None,

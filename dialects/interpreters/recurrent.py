@@ -31,21 +31,21 @@ _ACTIVATION: dict[str, Callable[[Array, float, float], Array]] = {
 
 
 @reference(hlt.LstmOp)
-def lstm(op: hlt.LstmOp, x: Array, w: Array, r: Array, **optional: Array) -> tuple[Array, ...]:
+def lstm(op: hlt.LstmOp, x: Array, r: Array, **optional: Array) -> tuple[Array, ...]:
     """``y, h, c``."""
-    return _run(op, x, r, partial(_lstm_step, op, w, r, optional), ("h0", "c0"), optional)
+    return _run(op, x, r, partial(_lstm_step, op, r, optional), ("h0", "c0"), optional)
 
 
 @reference(hlt.GruOp)
-def gru(op: hlt.GruOp, x: Array, w: Array, r: Array, **optional: Array) -> tuple[Array, ...]:
+def gru(op: hlt.GruOp, x: Array, r: Array, **optional: Array) -> tuple[Array, ...]:
     """``y, h``."""
-    return _run(op, x, r, partial(_gru_step, op, w, r, optional), ("h0",), optional)
+    return _run(op, x, r, partial(_gru_step, op, r, optional), ("h0",), optional)
 
 
 @reference(hlt.RnnOp)
-def rnn(op: hlt.RnnOp, x: Array, w: Array, r: Array, **optional: Array) -> tuple[Array, ...]:
+def rnn(op: hlt.RnnOp, x: Array, r: Array, **optional: Array) -> tuple[Array, ...]:
     """``y, h``."""
-    return _run(op, x, r, partial(_rnn_step, op, w, r, optional), ("h0",), optional)
+    return _run(op, x, r, partial(_rnn_step, op, r, optional), ("h0",), optional)
 
 
 def _run(
@@ -87,7 +87,15 @@ def _unroll(step: Step, x: Array, lengths: Array, states: States, backward: bool
     return output, states
 
 
-def _lstm_step(op: hlt.LstmOp, w: Array, r: Array, optional: dict[str, Array], direction: int) -> Step:
+def _projected(x: Array, r: Array, optional: dict[str, Array], direction: int) -> Array:
+    """The product of ``x`` with ``w``, or the direction's part of ``x`` that is one already."""
+    if "w" in optional:
+        return x @ optional["w"][direction].T
+    width = r.shape[1]
+    return x[:, direction * width : (direction + 1) * width]
+
+
+def _lstm_step(op: hlt.LstmOp, r: Array, optional: dict[str, Array], direction: int) -> Step:
     f, g, h = _functions(op, direction, 3)
     bias = _bias(optional, direction, 4, r.shape[2])
     peepholes = optional["p"][direction] if "p" in optional else np.zeros(3 * r.shape[2])
@@ -95,7 +103,7 @@ def _lstm_step(op: hlt.LstmOp, w: Array, r: Array, optional: dict[str, Array], d
 
     def step(x: Array, states: States) -> States:
         hidden, cell = states
-        gates = x @ w[direction].T + hidden @ r[direction].T + bias.sum(0).ravel()
+        gates = _projected(x, r, optional, direction) + hidden @ r[direction].T + bias.sum(0).ravel()
         i, o, forget, c = np.split(gates, 4, -1)
         i = f(i + peep_i * cell)
         forget = 1.0 - i if op.input_forget else f(forget + peep_f * cell)
@@ -105,32 +113,32 @@ def _lstm_step(op: hlt.LstmOp, w: Array, r: Array, optional: dict[str, Array], d
     return step
 
 
-def _gru_step(op: hlt.GruOp, w: Array, r: Array, optional: dict[str, Array], direction: int) -> Step:
+def _gru_step(op: hlt.GruOp, r: Array, optional: dict[str, Array], direction: int) -> Step:
     f, g = _functions(op, direction, 2)
     w_bias, r_bias = _bias(optional, direction, 3, r.shape[2])
-    w_z, w_r, w_h = np.split(w[direction], 3)
     r_z, r_r, r_h = np.split(r[direction], 3)
 
     def step(x: Array, states: States) -> States:
         (hidden,) = states
-        update = f(x @ w_z.T + hidden @ r_z.T + w_bias[0] + r_bias[0])
-        reset = f(x @ w_r.T + hidden @ r_r.T + w_bias[1] + r_bias[1])
+        x_z, x_r, x_h = np.split(_projected(x, r, optional, direction), 3, -1)
+        update = f(x_z + hidden @ r_z.T + w_bias[0] + r_bias[0])
+        reset = f(x_r + hidden @ r_r.T + w_bias[1] + r_bias[1])
         if op.linear_before_reset:
             recurrent = reset * (hidden @ r_h.T + r_bias[2])
         else:
             recurrent = (reset * hidden) @ r_h.T + r_bias[2]
-        candidate = g(x @ w_h.T + recurrent + w_bias[2])
+        candidate = g(x_h + recurrent + w_bias[2])
         return ((1.0 - update) * candidate + update * hidden,)
 
     return step
 
 
-def _rnn_step(op: hlt.RnnOp, w: Array, r: Array, optional: dict[str, Array], direction: int) -> Step:
+def _rnn_step(op: hlt.RnnOp, r: Array, optional: dict[str, Array], direction: int) -> Step:
     (f,) = _functions(op, direction, 1)
     bias = _bias(optional, direction, 1, r.shape[2])
 
     def step(x: Array, states: States) -> States:
-        return (f(x @ w[direction].T + states[0] @ r[direction].T + bias.sum(0).ravel()),)
+        return (f(_projected(x, r, optional, direction) + states[0] @ r[direction].T + bias.sum(0).ravel()),)
 
     return step
 
