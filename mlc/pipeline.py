@@ -53,16 +53,22 @@ def graph_passes(options: Options) -> Iterator[ModulePass]:
     from mlc.lowering.graph.fold_batch_norm import FoldBatchNormPass
     from mlc.lowering.graph.fold_constants import FoldConstantsPass
     from mlc.lowering.graph.legalize import LegalizePass
+    from mlc.lowering.graph.merge_dots import MergeDotsPass
     from mlc.lowering.graph.recognize_composites import RecognizeCompositesPass
+    from mlc.lowering.graph.reorder import ReorderPass
 
-    yield FoldConstantsPass()
-    yield CanonicalizePass()
     if options.opt_level > 0:
-        yield FoldBatchNormPass()
-        yield RecognizeCompositesPass()
+        yield FoldConstantsPass(strict=options.strict)
         yield CanonicalizePass()
+        yield FoldBatchNormPass()
+        yield ReorderPass()
+        yield FoldConstantsPass(strict=options.strict)
+        yield EliminateCommonPass()
+        yield RecognizeCompositesPass()
+        yield ReorderPass()
+        yield MergeDotsPass()
     yield LegalizePass()
-    yield FoldConstantsPass()
+    yield FoldConstantsPass(strict=options.strict)
     yield EliminateCommonPass()
     yield EliminateDeadPass()
 
@@ -97,7 +103,7 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     yield FusePass()
     yield CollapsePass()
     yield AssignSchedulesPass(target=name)
-    yield ExpandMathPass()
+    yield ExpandMathPass(strict=options.strict)
     yield PlaceScratchPass()
     yield SplitPass()
     yield PackPass()

@@ -6,7 +6,7 @@ movement. It has one result::
     prologue:  movement, element-wise operations that nothing else uses      as far as the anchor allows
     anchor:    convolution, product, reduction, softmax, ...
     epilogue:  element-wise operations of the anchor's shape, whose other operands have prologues of their own
-    transpose: of the result, where no reader of the result could read it transposed
+    transpose: of the result, where no reader of the result could read it transposed; or a constant border
 
 What stays outside: constants, except splats, which are copied into each group; and reshapes of what lies in
 memory, which are views. Movement may be copied into several groups; nothing else is computed twice.
@@ -26,6 +26,7 @@ from mlc.lowering.graph.kinds import (
     ANCHORS,
     CHEAP,
     ELEMENTWISE,
+    MATERIALIZE,
     MOVEMENT,
     Prologue,
     all_read_through,
@@ -81,7 +82,7 @@ class _Grouping:
     def _plan(self, anchor: Operation) -> None:
         members = self._epilogue(anchor)
         trailing = _only_user(members[-1])
-        if isinstance(trailing, hlt.TransposeOp) and not all_read_through(trailing.result):
+        if trailing is not None and _joins_the_end(trailing):
             members.append(trailing)
         self.claimed.update(members)
         self.groups[members[-1]] = members
@@ -172,7 +173,7 @@ class _Pulled:
         self._ask(op, min(level, Prologue.CHEAP) if isinstance(op, hlt.BroadcastOp) else level)
 
     def _allowed(self, op: Operation, level: Prologue) -> bool:
-        if op in self._claimed or level == Prologue.NOTHING:
+        if op in self._claimed or level == Prologue.NOTHING or MATERIALIZE in op.attributes:
             return False
         if isinstance(op, hlt.ReshapeOp):
             return self._worth_reading_through(op, level)
@@ -201,6 +202,13 @@ class _Pulled:
 
 def _level_of(op: Operation) -> Prologue:
     return Prologue.CHEAP if type(op) in CHEAP else Prologue.ANYTHING
+
+
+def _joins_the_end(op: Operation) -> bool:
+    """Whether the kernel before ``op`` may write its result as ``op`` arranges it."""
+    if isinstance(op, hlt.PadOp):
+        return op.mode == "constant"
+    return isinstance(op, hlt.TransposeOp) and MATERIALIZE not in op.attributes and not all_read_through(op.result)
 
 
 def _only_user(op: Operation) -> Operation | None:

@@ -9,6 +9,10 @@ from mlc.dialects import hlt
 from xdsl.ir import Operation, SSAValue
 
 
+MATERIALIZE = "hlt.materialize"
+"""Attribute of movement whose result is to lie in memory: reading through it would cost more."""
+
+
 class Prologue(IntEnum):
     """What may be computed on the fly where an operand is read; each level allows those before it, too."""
 

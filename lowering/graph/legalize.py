@@ -24,10 +24,11 @@ from mlc.dialects.hlt import Value
 from mlc.dialects.hlt.base import element_of, shape_of
 from mlc.dialects.hlt.dtypes import element_type, is_float, numpy_dtype
 from mlc.lowering.graph.legal import conv_transpose, resize
+from mlc.lowering.graph.kinds import MATERIALIZE
 from mlc.lowering.graph.match import full
 from mlc.lowering.graph.rewrite import Rules, run_rules
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import ModuleOp, UnitAttr
 from xdsl.passes import ModulePass
 
 RULES = Rules()
@@ -132,6 +133,7 @@ def rows_of_the_right_operand(op: hlt.DotGeneralOp) -> Value | None:
     if max(free) > max(op.rhs_contract) and sorted(order) == list(order):
         return None
     turned = hlt.TransposeOp(rhs, permutation=order)
+    turned.attributes[MATERIALIZE] = UnitAttr()
     batch, contract = len(op.rhs_batch), len(op.rhs_contract)
     return hlt.DotGeneralOp(
         op.lhs,

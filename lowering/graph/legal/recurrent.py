@@ -1,0 +1,67 @@
+"""Recurrent cells: one direction each, the product with ``w`` for all time steps outside of the loop over time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mlc.dialects import hlt
+from mlc.dialects.hlt import Value
+from mlc.dialects.hlt.base import named_operands, shape_of
+from mlc.lowering.graph.rewrite import Rules
+
+RULES = Rules()
+
+CELLS = (hlt.LstmOp, hlt.GruOp, hlt.RnnOp)
+
+OPERANDS = ("x", "w", "r", "b", "lengths", "h0", "c0", "p")
+SHARED = ("x", "lengths")
+"""Operands without a dim of directions."""
+
+
+def _parts(op: hlt.HltOp) -> tuple[dict[str, Value], dict[str, Any]]:
+    """The operands that are present, and the attributes, by name."""
+    operands = {name: getattr(op, name) for name in OPERANDS if getattr(op, name, None) is not None}
+    return operands, {name: getattr(op, name) for name in hlt.fields_of(type(op))}
+
+
+@RULES.on(*CELLS)
+def one_direction_each(op: hlt.LstmOp | hlt.GruOp | hlt.RnnOp) -> list[Value] | None:
+    """Both directions apart, and their results side by side."""
+    if op.direction != "bidirectional":
+        return None
+    operands, attributes = _parts(op)
+    cells = [_direction(type(op), operands, attributes, i) for i in range(2)]
+    axes = [1] + [0] * (len(op.results) - 1)
+    return [hlt.ConcatOp(*pair, axis=axis) for pair, axis in zip(zip(*(c.results for c in cells)), axes)]
+
+
+def _direction(
+    cls: type[hlt.HltOp], operands: dict[str, Value], attributes: dict[str, Any], number: int
+) -> hlt.LstmOp | hlt.GruOp | hlt.RnnOp:
+    taken = {n: v if n in SHARED else _slab(v, 0, number, 2) for n, v in operands.items()}
+    if "w" not in operands:
+        taken["x"] = _slab(operands["x"], 2, number, 2)
+    lists = {n: v[number * len(v) // 2 :][: len(v) // 2] for n, v in attributes.items() if isinstance(v, tuple)}
+    changed = {**attributes, **lists, "direction": ("forward", "reverse")[number]}
+    return cls(**{"w": None, **taken}, **changed)  # type: ignore[arg-type,return-value]
+
+
+def _slab(x: Value, axis: int, number: int, parts: int) -> Value:
+    """Part ``number`` of equal ``parts`` along an axis."""
+    shape = shape_of(x)
+    extent = shape[axis] // parts
+    starts = tuple(number * extent if i == axis else 0 for i in range(len(shape)))
+    sizes = tuple(extent if i == axis else n for i, n in enumerate(shape))
+    return hlt.SliceOp(x, starts=starts, sizes=sizes, strides=(1,) * len(shape))
+
+
+@RULES.on(*CELLS)
+def product_for_all_steps(op: hlt.LstmOp | hlt.GruOp | hlt.RnnOp) -> list[Value] | None:
+    """``x w^T`` does not wait for earlier steps."""
+    if op.w is None or op.direction == "bidirectional":
+        return None
+    operands, attributes = _parts(op)
+    w = hlt.ReshapeOp(op.w, shape=shape_of(op.w)[1:])
+    operands["x"] = hlt.DotGeneralOp(op.x, w, lhs_contract=(2,), rhs_contract=(1,))
+    operands["w"] = None  # type: ignore[assignment]
+    return list(type(op)(**operands, **attributes).results)
