@@ -1,10 +1,9 @@
 """Fit the coefficients in ``lowering/loops/polynomials``: ``python -m benchmarks.fit_math`` prints that file.
 
-A function of ``t`` is approximated by ``N(t)`` or ``N(t) / D(t)`` so that the largest error, weighted, is smallest.
-The fit is Lawson's iteration: least squares whose weights grow where the error is large, with the denominator of
-the last round dividing the residual (Sanathanan and Koerner). Coefficients are rounded to the working type one
-after the other, lowest power first, and the rest is fitted again each time. All arithmetic is in extended
-precision (64 bits of mantissa), so the tables for f64 need a machine whose ``np.longdouble`` has that.
+A function of ``t`` is approximated by a polynomial so that the largest error, weighted, is smallest. The fit is
+Lawson's iteration: least squares whose weights grow where the error is large. Coefficients are rounded to the
+working type one after the other, lowest power first, and the rest is fitted again each time. All arithmetic is in
+extended precision (64 bits of mantissa), so the tables for f64 need a machine whose ``np.longdouble`` has that.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ ROUNDS = 40
 
 @dataclass(frozen=True)
 class Fit:
-    """``value(t) ~ N(t) / D(t)`` for ``t`` from ``low`` to ``high``, errors counted in ``unit(t)``.
+    """A polynomial like ``value(t)`` for ``t`` from ``low`` to ``high``, errors counted in ``unit(t)``.
 
-    ``known`` are the lowest coefficients of ``N`` where they are given; ``leading`` is the lowest of ``D``.
+    ``known`` are its lowest coefficients where they are given.
     """
 
     value: Function
@@ -40,9 +39,7 @@ class Fit:
     low: float
     high: float
     degree: int
-    denominator: int = 0
     known: tuple[float, ...] = ()
-    leading: float = 1.0
 
 
 def least_squares(matrix: Real, right: Real) -> Real:
@@ -76,47 +73,32 @@ def horner(coefficients: Sequence[Any], t: Real) -> Real:
     return total
 
 
-def lawson(fit: Fit, above: Sequence[Any], below: Sequence[Any]) -> tuple[list[Any], list[Any], float]:
-    """Fit what follows the known coefficients ``above`` and ``below``; returns both whole, and the largest error."""
-    free_above = range(len(above), fit.degree + 1)
-    free_below = range(len(below), fit.denominator + 1)
-    unknowns = len(free_above) + len(free_below)
-    t = nodes(fit, max(200, POINTS * unknowns))
+def lawson(fit: Fit, known: Sequence[Any]) -> tuple[list[Any], float]:
+    """All coefficients, of which the lowest are ``known``, and the largest error."""
+    free = range(len(known), fit.degree + 1)
+    t = nodes(fit, max(200, POINTS * len(free)))
     value, unit = fit.value(t), fit.unit(t)
-    weight, denominator = np.ones_like(t), np.ones_like(t)
-    best: tuple[list[Any], list[Any], float] = (list(above), list(below), np.inf)
-    for _ in range(ROUNDS if unknowns else 1):
-        row = np.sqrt(weight) / (unit * denominator)
-        columns = [row * t**k for k in free_above] + [-row * value * t**k for k in free_below]
-        solved: list[Any] = []
-        if columns:
-            right = row * (value * horner(below, t) - horner(above, t))
-            solved = list(least_squares(np.stack(columns, axis=1), right))
-        numerator = [*above, *solved[: len(free_above)]]
-        divisor = [*below, *solved[len(free_above) :]]
-        denominator = horner(divisor, t)
-        error = np.abs((horner(numerator, t) / denominator - value) / unit)
-        if error.max() < best[2]:
-            best = (numerator, divisor, float(error.max()))
+    weight = np.ones_like(t)
+    best: tuple[list[Any], float] = (list(known), np.inf)
+    for _ in range(ROUNDS if free else 1):
+        row = np.sqrt(weight) / unit
+        found = list(known)
+        if free:
+            found += list(least_squares(np.stack([row * t**k for k in free], axis=1), row * (value - horner(known, t))))
+        error = np.abs((horner(found, t) - value) / unit)
+        if error.max() < best[1]:
+            best = (found, float(error.max()))
         weight = weight * (error / error.max() + np.longdouble(0.02))
         weight /= weight.max()
     return best
 
 
-def rounded(fit: Fit, dtype: Any) -> tuple[list[float], list[float], float]:
-    """The fit with every coefficient a number of ``dtype``."""
-    above: list[Any] = list(fit.known)
-    below: list[Any] = [fit.leading]
-    while len(above) <= fit.degree or len(below) <= fit.denominator:
-        numerator, divisor, _ = lawson(fit, above, below)
-        if len(below) <= fit.denominator and len(below) <= len(above):
-            below.append(np.longdouble(dtype(divisor[len(below)])))
-        elif len(above) <= fit.degree:
-            above.append(np.longdouble(dtype(numerator[len(above)])))
-        else:
-            below.append(np.longdouble(dtype(divisor[len(below)])))
-    error = lawson(fit, above, below)[2]
-    return [float(c) for c in above], [float(c) for c in below], error
+def rounded(fit: Fit, dtype: Any) -> tuple[tuple[float, ...], float]:
+    """The fit with every coefficient a number of ``dtype``, and its largest error."""
+    known: list[Any] = list(fit.known)
+    while len(known) <= fit.degree:
+        known.append(np.longdouble(dtype(lawson(fit, known)[0][len(known)])))
+    return tuple(float(c) for c in known), lawson(fit, known)[1]
 
 
 def parts(value: Fraction, dtype: Any, count: int, spare: int) -> tuple[float, ...]:
@@ -206,9 +188,9 @@ def over_root(function: Function) -> Function:
     return lambda t: function(np.sqrt(t)) / np.sqrt(t)
 
 
-def relative(value: Function, low: float, high: float, degree: int, denominator: int = 0, **rest: Any) -> Fit:
+def relative(value: Function, low: float, high: float, degree: int, known: tuple[float, ...]) -> Fit:
     """A fit whose error is relative to the function."""
-    return Fit(value, value, low, high, degree, denominator, **rest)
+    return Fit(value, value, low, high, degree, known)
 
 
 def exp2_fit(degree: int) -> Fit:
@@ -258,7 +240,7 @@ TINY = 1e-12
 
 CONSTANTS: dict[str, Callable[[Any], tuple[float, ...]]] = {
     "LN2": lambda dtype: parts(LN2_EXACT, dtype, 2, 11),
-    "HALF_PI": lambda dtype: parts(PI_EXACT / 2, np.float64, 2 if dtype is np.float32 else 3, 20),
+    "HALF_PI": lambda dtype: parts(PI_EXACT / 2, np.float64, 2 if dtype is np.float32 else 4, 27),
     "HALF_PI_SUM": lambda dtype: parts(PI_EXACT / 2, dtype, 2, 0),
 }
 """Constants in parts: by name, a function of the type."""
@@ -290,18 +272,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("tables", nargs="*", help="only these tables")
     wanted = parser.parse_args(arguments).tables
     print('"""Coefficients by table and type, lowest power first; written by ``python -m benchmarks.fit_math``."""')
-    for name, parts in CONSTANTS.items():
+    for name, in_parts in CONSTANTS.items():
         if not wanted or name in wanted:
             print(f"\n{name} = {{")
             for key, dtype in TYPES.items():
-                print(f'    "{key}": {parts(dtype)},')
+                print(f'    "{key}": {in_parts(dtype)},')
             print("}")
     for name, fits in FITS.items():
         if not wanted or name in wanted:
             print(f"\n{name} = {{")
             for key, fit in fits.items():
-                above, below, error = rounded(fit, TYPES[key])
-                table = (tuple(above), tuple(below)) if fit.denominator else tuple(above)
+                table, error = rounded(fit, TYPES[key])
                 print(f'    "{key}": {table},  # error 2**{np.log2(error):.1f}')
             print("}")
 

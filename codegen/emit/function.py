@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from mlc.codegen.emit.scalar import Lanes
+from mlc.codegen.emit.lanes import Lanes
 from mlc.codegen.emit.subscripts import Checks
 from mlc.codegen.emit.tile import Registers, TileEmitter, emit_merge
 from mlc.codegen.emit.writer import Writer, spelling
@@ -263,4 +263,5 @@ def emit_kernel(kernel: KernelOp, target: Target) -> str:
     emitter = FunctionEmitter(kernel, target)
     text = emitter.emit()
     declarations = "".join(f"declare {d}\n" for d in emitter.out.declarations.values())
-    return f"{text}\n{declarations}\nattributes #0 = {{ nounwind {target.attributes} }}\n"
+    definitions = "\n".join(emitter.out.definitions.values())
+    return f"{text}\n{definitions}{declarations}\nattributes #0 = {{ nounwind {target.attributes} }}\n"

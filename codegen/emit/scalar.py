@@ -6,46 +6,16 @@ returns the result's name. Instruction rows of the target come first; these are 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-from mlc.codegen.emit.writer import Writer, float_constant, spelling
-from mlc.codegen.targets import Instruction, Target
+from mlc.codegen.emit import portable
+from mlc.codegen.emit.lanes import Emitter, Lanes
+from mlc.codegen.emit.remainder import remainder
+from mlc.codegen.emit.writer import spelling
+from mlc.codegen.targets import Instruction
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import Float32Type, IntegerType, i32, i64
+from xdsl.dialects.builtin import Float32Type, i32, i64
 from xdsl.ir import Attribute, Operation
 
 from mlc.errors import InternalError
-
-
-@dataclass
-class Lanes:
-    """Emission context of a tile: where to write, for which target, how many lanes."""
-
-    out: Writer
-    target: Target
-    width: int
-
-    def type(self, element: Attribute) -> str:
-        """The LLVM type of ``element`` at this width."""
-        name = spelling(element)[0]
-        return name if self.width == 1 else f"<{self.width} x {name}>"
-
-    def suffix(self, element: Attribute) -> str:
-        """The intrinsic suffix of ``element`` at this width: ``v16f32``."""
-        name = spelling(element)[1]
-        return name if self.width == 1 else f"v{self.width}{name}"
-
-    def constant(self, value: float, element: Attribute) -> str:
-        """A constant in all lanes."""
-        scalar = spelling(element)[0]
-        text = str(int(value)) if isinstance(element, IntegerType) else float_constant(value, element)
-        if isinstance(element, IntegerType) and element.width.data == 1:
-            text = "true" if value else "false"
-        return text if self.width == 1 else f"splat ({scalar} {text})"
-
-
-Emitter = Callable[[Lanes, Operation, list[str]], str]
 
 
 def emit_op(ctx: Lanes, op: Operation, args: list[str]) -> str:
@@ -76,26 +46,21 @@ def _emit_row(ctx: Lanes, row: Instruction, element: Attribute, args: list[str])
 
 def _binary(mnemonic: str) -> Emitter:
     def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
-        return ctx.out.value(f"{mnemonic} {ctx.type(op.results[0].type)} {args[0]}, {args[1]}")
+        return ctx.binary(mnemonic, op.results[0].type, args[0], args[1])
 
     return emit
 
 
 def _intrinsic(name: str, flags: str = "") -> Emitter:
     def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
-        element = op.results[0].type
-        full = f"{name}.{ctx.suffix(element)}"
-        return ctx.out.call(ctx.type(element), full, [(ctx.type(element), a) for a in args], flags)
+        return ctx.intrinsic(name, op.results[0].type, *args, flags=flags)
 
     return emit
 
 
 def _convert(mnemonic: str) -> Emitter:
     def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
-        source, result = op.operands[0].type, op.results[0].type
-        if ctx.type(source) == ctx.type(result):
-            return args[0]
-        return ctx.out.value(f"{mnemonic} {ctx.type(source)} {args[0]} to {ctx.type(result)}")
+        return ctx.convert(mnemonic, op.operands[0].type, op.results[0].type, args[0])
 
     return emit
 
@@ -167,11 +132,6 @@ def _fma(ctx: Lanes, op: Operation, args: list[str]) -> str:
 
 def _negate(ctx: Lanes, op: Operation, args: list[str]) -> str:
     return ctx.out.value(f"fneg {ctx.type(op.results[0].type)} {args[0]}")
-
-
-def _bitcast(ctx: Lanes, op: Operation, args: list[str]) -> str:
-    source, result = ctx.type(op.operands[0].type), ctx.type(op.results[0].type)
-    return args[0] if source == result else ctx.out.value(f"bitcast {source} {args[0]} to {result}")
 
 
 def _ldexp(ctx: Lanes, op: Operation, args: list[str]) -> str:
@@ -248,8 +208,8 @@ EMIT: dict[str, Emitter] = {
     "arith.cmpf": _compare_float,
     "arith.cmpi": _compare_int,
     "arith.select": _select,
-    "arith.extf": _convert("fpext"),
-    "arith.truncf": _convert("fptrunc"),
+    "arith.extf": portable.extend,
+    "arith.truncf": portable.truncate,
     "arith.sitofp": _convert("sitofp"),
     "arith.uitofp": _convert("uitofp"),
     "arith.fptosi": _saturating("llvm.fptosi.sat"),
@@ -257,14 +217,15 @@ EMIT: dict[str, Emitter] = {
     "arith.extsi": _convert("sext"),
     "arith.extui": _convert("zext"),
     "arith.trunci": _convert("trunc"),
-    "arith.bitcast": _bitcast,
+    "arith.bitcast": _convert("bitcast"),
     "math.fma": _fma,
     "math.sqrt": _intrinsic("llvm.sqrt"),
     "math.absf": _intrinsic("llvm.fabs"),
     "math.copysign": _intrinsic("llvm.copysign"),
-    "math.roundeven": _intrinsic("llvm.roundeven"),
-    "math.floor": _intrinsic("llvm.floor"),
-    "math.ceil": _intrinsic("llvm.ceil"),
-    "math.trunc": _intrinsic("llvm.trunc"),
+    "math.roundeven": portable.rounding("roundeven"),
+    "math.floor": portable.rounding("floor"),
+    "math.ceil": portable.rounding("ceil"),
+    "math.trunc": portable.rounding("trunc"),
     "loop.ldexp": _ldexp,
+    "loop.remf": remainder,
 }

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from mlc.codegen.emit.scalar import Lanes, emit_op
+from mlc.codegen.emit.lanes import Lanes
+from mlc.codegen.emit.scalar import emit_op
 from mlc.codegen.emit.subscripts import Checks, Source, SubscriptEmitter
 from mlc.codegen.emit.writer import Writer, spelling
 from mlc.dialects.loop import Access, Axis, MergeOp, TileOp, TileType, YieldOp
@@ -197,7 +198,7 @@ class TileEmitter:
             values = [self._ref(point, r) for r in self.program.results]
             for number, registers in enumerate(results):
                 key = self._result_key(number, point)
-                registers[key] = self._blend(point, values[number], registers.get(key))
+                registers[key] = self._blend(point, number, values[number], registers.get(key))
                 if self.tiles:
                     self.tiles[number][key] = registers[key]
             for out, value in zip(self.operands[self.inputs :], values[len(results) :]):
@@ -207,11 +208,11 @@ class TileEmitter:
         axes = _register_axes(self.op.res[number].type)
         return tuple(point.index[n] for n in axes)
 
-    def _blend(self, point: Point, value: str, old: str | None) -> str:
+    def _blend(self, point: Point, number: int, value: str, old: str | None) -> str:
         """Keep the accumulator in lanes past the end of a reduction."""
         if not (self.tail_reduces and old is not None and self._is_tail(point)):
             return value
-        element = self.op.res[0].type.element  # type: ignore[attr-defined]
+        element = self.op.res[number].type.element  # type: ignore[attr-defined]
         type_ = self.ctx.type(element)
         width = self.ctx.width
         return self.out.value(f"select <{width} x i1> {self._mask()}, {type_} {value}, {type_} {old}")

@@ -57,11 +57,12 @@ def _clip32(value: float) -> float:
 
 
 class Writer:
-    """Lines of a function, fresh names, and the intrinsics it declares."""
+    """Lines of a function, fresh names, and what it calls: intrinsics and internal functions."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.declarations: dict[str, str] = {}
+        self.definitions: dict[str, str] = {}
         self._names = 0
         self._labels = 0
 
@@ -89,6 +90,10 @@ class Writer:
     def declare(self, name: str, signature: str) -> None:
         """Note that the intrinsic ``name`` is used: ``declare {signature}``."""
         self.declarations[name] = signature
+
+    def define(self, name: str, text: str) -> None:
+        """Note that the internal function ``name`` is used: ``text`` holds its definition."""
+        self.definitions[name] = text
 
     def call(self, result: str, name: str, arguments: list[tuple[str, str]], flags: str = "") -> str:
         """Call an intrinsic on (type, value) pairs."""

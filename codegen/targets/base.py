@@ -41,6 +41,9 @@ class Instruction:
 class Target:
     """A machine to compile for.
 
+    ``fma``, ``rounding`` and ``half`` say whether it multiplies and adds with one rounding, rounds floats to
+    integers, and converts to and from f16; without them those are sequences of other instructions.
+
     ``vector_bytes`` is the width of a vector register, ``registers`` their number; ``splat`` says how the operand
     that is the same in all lanes reaches a multiply-add: ``memory`` (a broadcasting load) or ``lane`` (by-lane
     forms that need the operand packed). ``accumulators`` is the largest register tile that does not spill.
@@ -54,6 +57,8 @@ class Target:
     registers: int
     splat: Literal["memory", "lane"] = "memory"
     fma: bool = True
+    rounding: bool = True
+    half: bool = True
     caches: Caches = field(default_factory=Caches)
     rows: tuple[Instruction, ...] = ()
     elf_machine: int = 62

@@ -33,6 +33,8 @@ def _level(name: str, cpu: str, features: frozenset[str], vector_bytes: int, reg
         vector_bytes=vector_bytes,
         registers=registers,
         fma="fma" in features,
+        rounding="sse4.1" in features,
+        half="f16c" in features,
         caches=Caches(l1=32 << 10, l2=1 << 20, l3=4 << 20),
         rows=ROWS,
         elf_machine=62,

@@ -25,10 +25,14 @@ Expansion = Callable[[Scalar, Operation], SSAValue]
 
 
 class Ahead(Scalar):
-    """A scalar builder that inserts before an operation."""
+    """A scalar builder that inserts before an operation; ``strict`` keeps products and sums apart."""
 
-    def __init__(self, block: Block, before: Operation) -> None:
+    def __init__(self, block: Block, before: Operation, *, strict: bool = False) -> None:
         super().__init__(_Cursor(block, before))  # type: ignore[arg-type]
+        self.strict = strict
+
+    def fma(self, a: SSAValue, b: SSAValue, c: SSAValue) -> SSAValue:
+        return self.add(self.mul(a, b), c) if self.strict else super().fma(a, b, c)
 
 
 class _Cursor:
@@ -63,7 +67,7 @@ EXPANSIONS: dict[type[Operation], Callable[..., SSAValue]] = {
 """How each function is computed."""
 
 
-def expand(block: Block) -> None:
+def expand(block: Block, *, strict: bool = False) -> None:
     """Replace every function in a region's block."""
     for op in list(block.ops):
         expansion = EXPANSIONS.get(type(op))
@@ -71,7 +75,7 @@ def expand(block: Block) -> None:
             continue
         if not isinstance(op.results[0].type, Float32Type | Float64Type):
             raise UnsupportedError(f"{op.name} on {op.results[0].type} has no expansion")
-        scalar = Ahead(block, op)
+        scalar = Ahead(block, op, strict=strict)
         facts = {"nonpositive": True} if "nonpositive" in op.attributes else {}
         value = expansion(scalar, *op.operands, **facts)
         op.results[0].replace_all_uses_with(value)
@@ -80,11 +84,12 @@ def expand(block: Block) -> None:
 
 @dataclass(frozen=True)
 class ExpandMathPass(ModulePass):
-    """Transcendental functions become polynomials."""
+    """Transcendental functions become polynomials, in ``strict`` mode with the same bits on every target."""
 
     name = "expand-math"
+    strict: bool = False
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for compute in [o for o in op.walk() if isinstance(o, ComputeOp)]:
             for region in regions(compute):
-                expand(region.block)
+                expand(region.block, strict=self.strict)

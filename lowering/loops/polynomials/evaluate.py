@@ -101,6 +101,15 @@ def with_sign(s: Scalar, magnitude: SSAValue, sign: SSAValue) -> SSAValue:
     return s.op(math.CopySignOp, [magnitude, sign], magnitude.type)
 
 
+def signed_as(s: Scalar, x: SSAValue, sign: SSAValue) -> SSAValue:
+    """``x``, negated where ``sign`` has its sign bit set."""
+    form = format_of(x.type)
+    bit = s.op(
+        arith.AndIOp, [bits_of(s, sign), s.constant(1 << form.integer.width.data - 1, form.integer)], form.integer
+    )
+    return from_bits(s, s.op(arith.XOrIOp, [bits_of(s, x), bit], form.integer), x.type)
+
+
 def reduce_by(s: Scalar, x: SSAValue, n: SSAValue, parts: Sequence[float]) -> SSAValue:
     """``x - n c`` for ``c`` the sum of ``parts``: all but the last are so short that their products with ``n`` are
     exact (Cody and Waite, "Software Manual for the Elementary Functions", 1980).

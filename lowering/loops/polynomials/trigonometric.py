@@ -16,6 +16,7 @@ from mlc.lowering.loops.polynomials.evaluate import (
     reduce_by,
     round_even,
     scaled,
+    signed_as,
     square_root,
     with_sign,
 )
@@ -31,7 +32,7 @@ _ROUND = 1.5 * 2.0**52
 def _quadrant(s: Scalar, x: SSAValue) -> tuple[SSAValue, SSAValue]:
     """The quarter turn ``n`` nearest to ``x`` (low bits, i32), and ``x - n pi/2``.
 
-    The work is done in f64, with pi/2 in parts short enough that products with ``n < 2**20`` are exact. Beyond that
+    The work is done in f64, with pi/2 in parts short enough that products with ``n < 2**27`` are exact. Beyond that
     the remainder's error is ``|x| 2**-53`` and it is kept within bounds.
     """
     wide = s.cast(x, f64)
@@ -58,9 +59,9 @@ def _bit(s: Scalar, x: SSAValue, mask: int) -> SSAValue:
     return s.cast(s.op(arith.AndIOp, [x, s.constant(mask, i32)], i32), i1)
 
 
-def _wave(s: Scalar, x: SSAValue, ahead: int) -> SSAValue:
-    """sin of ``x`` plus ``ahead`` quarter turns."""
-    n, r = _quadrant(s, x)
+def _wave(s: Scalar, a: SSAValue, ahead: int) -> SSAValue:
+    """sin of ``a`` plus ``ahead`` quarter turns."""
+    n, r = _quadrant(s, a)
     n = s.add(n, s.constant(ahead, i32)) if ahead else n
     square = s.mul(r, r)
     value = s.select(_bit(s, n, 1), _cosine(s, square), _sine(s, r, square))
@@ -69,21 +70,22 @@ def _wave(s: Scalar, x: SSAValue, ahead: int) -> SSAValue:
 
 def sin(s: Scalar, x: SSAValue) -> SSAValue:
     """Sine."""
-    return _wave(s, x, 0)
+    return signed_as(s, _wave(s, absolute(s, x), 0), x)
 
 
 def cos(s: Scalar, x: SSAValue) -> SSAValue:
     """Cosine."""
-    return _wave(s, x, 1)
+    return _wave(s, absolute(s, x), 1)
 
 
 def tan(s: Scalar, x: SSAValue) -> SSAValue:
     """Tangent: sin / cos, or - cos / sin in odd quadrants."""
-    n, r = _quadrant(s, x)
+    n, r = _quadrant(s, absolute(s, x))
     square = s.mul(r, r)
     sine, cosine = _sine(s, r, square), _cosine(s, square)
     odd = _bit(s, n, 1)
-    return s.div(s.select(odd, s.neg(cosine), sine), s.select(odd, sine, cosine))
+    value = s.div(s.select(odd, s.neg(cosine), sine), s.select(odd, sine, cosine))
+    return signed_as(s, value, x)
 
 
 def atan(s: Scalar, x: SSAValue) -> SSAValue:
