@@ -22,7 +22,7 @@ WEIGHTS_SECTION = ".mlc.weights"
 
 @dataclass(frozen=True)
 class Artefact:
-    """A program compiled to objects, and the weights file to embed if it embeds one.
+    """A program compiled to objects, and the weights file (or its content in memory) to embed if it embeds one.
 
     Code that needs more of the C library than ``program.imports`` is refused with an InternalError.
     The ``write_`` methods write whole files or nothing, and raise UsageError where they can't write.
@@ -30,7 +30,7 @@ class Artefact:
 
     program: Program
     objects: tuple[bytes, ...]
-    weights: Path | None = None
+    weights: Path | memoryview | None = None
 
     @classmethod
     def compile(
@@ -39,7 +39,7 @@ class Artefact:
         kernels: Sequence[tuple[str, str]],
         *,
         jobs: int | None = None,
-        weights: Path | None = None,
+        weights: Path | memoryview | None = None,
     ) -> Artefact:
         """Compile the program's module and its kernels', given as (name, IR text); raises as ``compile_ir`` does."""
         texts = [(program.name, program_ir(program)), *kernels]
@@ -50,7 +50,7 @@ class Artefact:
         if self.program.embedded_weights and self.program.weights_bytes:
             if self.weights is None:
                 raise InternalError("the program embeds its weights, but no file of them is given")
-            content = FileSlice.whole(self.weights)
+            content = FileSlice.whole(self.weights) if isinstance(self.weights, Path) else self.weights
             machine = self.program.target.elf_machine
             objects.append(data_object(self.program.weights_symbol, content, machine, section=WEIGHTS_SECTION))
         check_imports(objects, self.program.imports)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import mmap
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from pathlib import Path
 from mlc.codegen.image import Chunk, write_atomic
 from mlc.codegen.runtime.context import ABI_VERSION, WEIGHTS_HEADER, WEIGHTS_MAGIC, WEIGHTS_PAYLOAD
 
-from mlc.errors import ModelError
+from mlc.errors import ModelError, UsageError
 
 HUGE_PAGE = 2 << 20
 
@@ -100,6 +101,24 @@ class WeightsImage:
     def allocate(cls, payload_bytes: int) -> WeightsImage:
         """An empty image to pack weights into; ``seal`` it before use."""
         return cls(Region.allocate(WEIGHTS_PAYLOAD + payload_bytes), "")
+
+    @classmethod
+    def create(cls, path: Path, payload_bytes: int) -> WeightsImage:
+        """As ``allocate``, in a new file: what is packed goes to the file's pages, not to this process's own memory.
+
+        Raises UsageError when the file can't be made or the disk is full.
+        """
+        size = WEIGHTS_PAYLOAD + payload_bytes
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(descriptor, 0, size)  # a write to a mapping can't report that the disk is full
+                mapping = mmap.mmap(descriptor, size, flags=mmap.MAP_SHARED)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise UsageError(f"can't write {path}: {error.strerror}") from error
+        return cls(Region(mapping, 0, size, _address_of(mapping)), "")
 
     def seal(self, sha256: str | None = None) -> str:
         """Write the header; returns the digest. In-process use may pass any 64 digits instead of hashing."""

@@ -57,3 +57,8 @@ def _read(file: Path) -> str:
         return file.read_text().strip()
     except OSError:
         return ""
+
+
+def file_identity(status: os.stat_result) -> str:
+    """What changes when a file is replaced or written: size, time of modification, inode."""
+    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_dev}:{status.st_ino}"

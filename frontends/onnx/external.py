@@ -23,6 +23,7 @@ from mlc.frontends.onnx.wire import Payload
 from onnx import TensorProto
 
 from mlc.errors import ModelError
+from mlc.host import file_identity
 
 READ_BYTES: Final = 1 << 16
 """Files up to this size are read rather than mapped: each mapping keeps a file descriptor."""
@@ -106,11 +107,6 @@ def map_file(descriptor: int, size: int) -> Buffer:
     if size <= READ_BYTES:
         return os.pread(descriptor, size, 0)
     return mmap.mmap(descriptor, size, access=mmap.ACCESS_READ)
-
-
-def file_identity(status: os.stat_result) -> str:
-    """What changes when a file is replaced or written: size, time of modification, inode."""
-    return f"{status.st_size}:{status.st_mtime_ns}:{status.st_dev}:{status.st_ino}"
 
 
 def _components(location: str, what: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from google.protobuf.message import DecodeError
 from mlc.dialects.weights import Array, Buffer, WeightStore
 from mlc.frontends.onnx import wire
 from mlc.frontends.onnx.check import check_model, node_label, subgraphs
-from mlc.frontends.onnx.external import ExternalFiles, file_identity, map_file
+from mlc.frontends.onnx.external import ExternalFiles, map_file
 from mlc.frontends.onnx.limits import Limits, element_count
 from mlc.frontends.onnx.opset import convert
 from mlc.frontends.onnx.protos import check_text, copy_without_payloads
@@ -38,6 +38,7 @@ from mlc.frontends.onnx.wire import INLINE_BYTES, Payload
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 from mlc.errors import ModelError
+from mlc.host import file_identity
 
 _FOREIGN: Final = (
     (0, b"version https://git-lfs", "it is a Git LFS pointer: run `git lfs pull`"),

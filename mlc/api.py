@@ -1,0 +1,190 @@
+"""`mlc.compile` and `mlc.load`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlc.cache import LIBRARY, WEIGHTS, Cache
+from mlc.codegen.image import Image
+from mlc.codegen.jit import Library, Session
+from mlc.codegen.processors import available_processors
+from mlc.codegen.weights import WeightsImage
+from mlc.errors import UsageError
+from mlc.model import Array, CompiledModel, Executable, TensorInfo
+from mlc.request import Request, Source, TargetChoice
+
+if TYPE_CHECKING:
+    from mlc.codegen.artefact import Artefact
+    from mlc.driver import Built
+    from mlc.frontends.onnx.load import LoadedModel
+
+
+def compile(
+    model: Source,
+    *,
+    target: str = "native",
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    dims: Mapping[str, int] | None = None,
+    threads: int | None = None,
+    opt_level: int = 3,
+    strict: bool = False,
+    cache: bool = True,
+    name: str | None = None,
+    external_root: str | os.PathLike[str] | None = None,
+    mcpu: str = "",
+    mattr: str = "",
+) -> CompiledModel:
+    """Compile an ONNX model for this process.
+
+    - ``model``: a path, the bytes of a file, or an ``onnx.ModelProto``.
+    - ``target``: a name of `mlc targets`; it must be able to run here. ``mcpu`` and ``mattr`` refine it as LLVM does.
+    - ``shapes`` (by input) and ``dims`` (by symbolic dim): extents of what the model leaves open. With some still open
+      the model is compiled when it is called, for each set of shapes anew; 16 of them are kept.
+    - ``threads``: threads of a call, the caller included; None takes all processors that this process may use.
+    - ``opt_level``: 0 to 3. ``strict``: the same bits on every machine, at the price of speed.
+    - ``cache``: look up and keep the result on disk (``MLC_CACHE_DIR``).
+    - ``name``: what the model calls itself, by default after its file.
+    - ``external_root``: one more folder beneath which external data may lie.
+
+    Raises ModelError, UnsupportedError (the model is valid, but part of it can't be compiled) and UsageError.
+    """
+    request = Request(
+        model,
+        target=TargetChoice(target, mcpu, mattr),
+        shapes={key: tuple(value) for key, value in (shapes or {}).items()},
+        dims=dict(dims or {}),
+        threads=available_processors() if threads is None else threads,
+        opt_level=opt_level,
+        strict=strict,
+        name=name,
+        external_root=None if external_root is None else os.fspath(external_root),
+    )
+    return Maker(request, Cache.open() if cache else None).model()
+
+
+def load(path: str | os.PathLike[str], *, threads: int | None = None) -> CompiledModel:
+    """Load a shared library that `CompiledModel.save` or ``mlc compile`` wrote. This runs its code: trust it first.
+
+    Weights that are not embedded are taken from ``NAME.weights`` beside it. ``threads`` is as for `compile`. Raises
+    UsageError for what is no such library, ModelError when the weights are missing or another model's,
+    UnsupportedError when it was made for another processor.
+    """
+    file = Path(path)
+    name = _model_name(file)
+    library = Library.open(file)
+    beside = file.with_name(f"{name}.weights")
+    weights = WeightsImage.open(beside) if beside.exists() and not _embeds(library, name) else None
+    session = Session(library, name, weights=weights, threads=threads or available_processors())
+    executable = Executable(session)
+    return CompiledModel(name, executable.inputs, executable.outputs, executable=executable)
+
+
+def _embeds(library: Library, name: str) -> bool:
+    from mlc.codegen.jit import read_metadata
+
+    return bool(read_metadata(library, name)["weights"]["embedded"])
+
+
+def _model_name(file: Path) -> str:
+    """The symbol prefix of a library, from its dynamic symbols."""
+    from elftools.common.exceptions import ELFError  # pyright: ignore[reportMissingTypeStubs]
+    from elftools.elf.elffile import ELFFile  # pyright: ignore[reportMissingTypeStubs]
+
+    try:
+        with file.open("rb") as stream:
+            elf: Any = ELFFile(stream)
+            symbols: list[str] = [symbol.name for symbol in elf.get_section_by_name(".dynsym").iter_symbols()]
+    except OSError as error:
+        raise UsageError(f"can't open {file}: {error.strerror}") from error
+    except (ELFError, AttributeError) as error:
+        raise UsageError(f"{file} is no shared library", hint="load what `mlc compile -o MODEL.so` wrote") from error
+    suffix = "_metadata"
+    names = [name.removesuffix(suffix) for name in symbols if name.endswith(suffix)]
+    if len(names) != 1:
+        raise UsageError(f"{file} was not written by mlc: it exports no model")
+    return names[0]
+
+
+class Maker:
+    """Makes the code of one request: from the cache, or by compiling."""
+
+    def __init__(self, request: Request, cache: Cache | None) -> None:
+        self.request = request
+        self.cache = cache
+
+    @cached_property
+    def loaded(self) -> LoadedModel:
+        """The ONNX model, read when it is first needed."""
+        from mlc.driver import load_source
+
+        return load_source(self.request)
+
+    def model(self) -> CompiledModel:
+        """The model, compiled now if all its shapes are known."""
+        found = self._cached(self.request)
+        if found is not None:
+            return self._fixed(found, None)
+        from mlc.driver import open_dims
+        from mlc.frontends.onnx.shapes import declared_inputs, declared_outputs
+
+        if open_dims(self.loaded, self.request):
+            signature = (declared_inputs(self.loaded), declared_outputs(self.loaded))
+            inputs, outputs = (tuple(TensorInfo(t.name, t.dtype, t.shape) for t in tensors) for tensors in signature)
+            return CompiledModel(self.request.name or self.loaded.name, inputs, outputs, specialise=self.specialise)
+        return self._fixed(*self._compiled(self.request, None))
+
+    def specialise(self, arrays: Mapping[str, Array]) -> Executable:
+        """Code for calls with arrays like these."""
+        request = self.request.with_shapes({name: array.shape for name, array in arrays.items()})
+        return self._cached(request) or self._compiled(request, arrays)[0]
+
+    def _fixed(self, executable: Executable, built: Built | None) -> CompiledModel:
+        def rebuild(name: str, embed: bool) -> Artefact:
+            from mlc.driver import compile_model
+
+            made = built or compile_model(self.loaded, self.request, cache=self.cache)[0]
+            return made.artefact(name, embed=embed)
+
+        name = executable.session.name
+        return CompiledModel(name, executable.inputs, executable.outputs, executable=executable, rebuild=rebuild)
+
+    def _cached(self, request: Request) -> Executable | None:
+        identity = request.identity()
+        if self.cache is None or identity is None:
+            return None
+        session = self.cache.session(request.key(identity), request.threads)
+        return Executable(session) if session else None
+
+    def _compiled(self, request: Request, arrays: Mapping[str, Array] | None) -> tuple[Executable, Built]:
+        from mlc.driver import compile_model
+
+        identity = request.identity()
+        if self.cache is None or identity is None:
+            built, fixed = compile_model(self.loaded, request, arrays, cache=self.cache)
+            return _start(built, built.library(), request.threads, arrays, fixed), built
+        with self.cache.draft() as draft:
+            built, fixed = compile_model(self.loaded, request, arrays, cache=self.cache, image=draft / WEIGHTS)
+            code = built.library()
+            (draft / LIBRARY).write_bytes(code)
+            executable = _start(built, code, request.threads, arrays, fixed)
+            files = request.files(self.loaded.identity, identity)
+            if not fixed and files is not None:
+                digest = built.weights.sha256 if built.weights else ""
+                manifest = {"name": built.program.name, "weights": digest, "files": files}
+                self.cache.publish(draft, request.key(identity), manifest)
+            return executable, built
+
+
+def _start(
+    built: Built, code: bytes, threads: int, arrays: Mapping[str, Array] | None, fixed: Sequence[str]
+) -> Executable:
+    """The program loaded into this process."""
+    name = built.program.name
+    session = Session(Library.load(Image((code,)), name), name, weights=built.weights, threads=threads)
+    return Executable(session, {key: np.array(arrays[key]) for key in fixed} if arrays else None)

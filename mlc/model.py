@@ -1,0 +1,365 @@
+"""A compiled model in this process: what `mlc.compile` and `mlc.load` return.
+
+Nothing here needs the compiler: a cached or saved model runs with NumPy and the system's loader alone.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from ctypes import addressof, c_char
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+
+import numpy as np
+
+from mlc.codegen.jit import Session
+from mlc.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    from mlc.codegen.artefact import Artefact
+
+Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+Feeds: TypeAlias = Mapping[str, Any]
+
+MAX_SPECIALISATIONS = 16
+"""Sets of shapes that a model with symbolic dims keeps compiled; the least recently used goes first."""
+
+
+class SupportsDLPack(Protocol):
+    """An array of another library that can be looked at without a copy (PyTorch, JAX, CuPy on the CPU, ...)."""
+
+    def __dlpack__(self) -> Any: ...
+
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """An input or output: ``shape`` has a number per fixed dim, a name per symbolic one; None: any rank."""
+
+    name: str
+    dtype: np.dtype[Any]
+    shape: tuple[int | str, ...] | None
+
+    def __str__(self) -> str:
+        dims = "?" if self.shape is None else "x".join(map(str, self.shape)) or "scalar"
+        return f"{self.name}: {self.dtype} {dims}"
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The dtype of that name, those of ``ml_dtypes`` (bfloat16, ...) included."""
+    try:
+        return np.dtype(name)
+    except TypeError:
+        import ml_dtypes
+
+        return np.dtype(getattr(ml_dtypes, name))
+
+
+class Executable:
+    """Code, weights and threads for one set of shapes.
+
+    ``fixed`` holds, by name, the values of inputs for which alone it is right: those that shapes depend on.
+    """
+
+    def __init__(self, session: Session, fixed: Mapping[str, Array] | None = None) -> None:
+        self.session = session
+        self.fixed = dict(fixed or {})
+        self.inputs = _tensors(session.metadata["inputs"])
+        self.outputs = _tensors(session.metadata["outputs"])
+
+    def fits(self, feeds: Mapping[str, Array]) -> bool:
+        """Whether it can run these arrays (all inputs, by name)."""
+        return all(feeds[spec.name].shape == spec.shape for spec in self.inputs) and all(
+            np.array_equal(feeds[name], value) for name, value in self.fixed.items()
+        )
+
+    def empty(self) -> list[Array]:
+        """New arrays for the outputs."""
+        return [np.empty(cast("tuple[int, ...]", spec.shape), spec.dtype) for spec in self.outputs]
+
+
+def _tensors(entries: Sequence[Mapping[str, Any]]) -> tuple[TensorInfo, ...]:
+    return tuple(TensorInfo(e["name"], numpy_dtype(e["dtype"]), tuple(e["shape"])) for e in entries)
+
+
+Specialise: TypeAlias = Callable[[Mapping[str, Array]], Executable]
+"""Compiles for arrays like these: all inputs, by name."""
+
+Rebuild: TypeAlias = "Callable[[str, bool], Artefact]"
+"""``(symbol prefix, embed the weights)`` to the artefact to write."""
+
+
+class CompiledModel:
+    """A model as native code: call it with arrays.
+
+    Safe to call from several threads. Inputs are NumPy arrays, or others through DLPack, of exactly the dtypes
+    and shapes that `inputs` says; anything else raises UsageError. Inputs that are not contiguous are copied.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inputs: Sequence[TensorInfo],
+        outputs: Sequence[TensorInfo],
+        *,
+        executable: Executable | None = None,
+        specialise: Specialise | None = None,
+        rebuild: Rebuild | None = None,
+    ) -> None:
+        self.name = name
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self._names = {spec.name: index for index, spec in enumerate(self.inputs)}
+        self._single = executable
+        self._specialise = specialise
+        self._rebuild = rebuild
+        self._made: OrderedDict[int, Executable] = OrderedDict()
+        self._lock = Lock()
+
+    def __repr__(self) -> str:
+        given = ", ".join(map(str, self.inputs))
+        return f"<mlc model {self.name}: {given} -> {', '.join(map(str, self.outputs))}>"
+
+    # --- running
+
+    def __call__(self, *arrays: Any, **named: Any) -> Any:
+        """Run on one array per input in order, on one dict, or on arrays by keyword.
+
+        Returns one array, or a tuple of them in the order of `outputs`. Raises UsageError for wrong names, dtypes
+        or shapes, ModelError where the data are at fault (an index out of range).
+        """
+        results = self._run(self._feeds(arrays, named), {})
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def run(self, inputs: Feeds, out: Feeds | None = None) -> dict[str, Array]:
+        """Run on arrays by name; returns the outputs by name.
+
+        ``out`` holds arrays to write outputs to: contiguous, of the right dtype and shape. Outputs without one are
+        new arrays.
+        """
+        results = self._run(inputs, out or {})
+        return dict(zip([spec.name for spec in self.outputs], results))
+
+    def bind(self, inputs: Feeds | Sequence[Any], outputs: Feeds | Sequence[Any]) -> Callable[[], None]:
+        """A function without arguments that runs on these very arrays, each time it is called.
+
+        One C call, for loops that count microseconds. The arrays, which must be contiguous, stay alive as long as
+        the function. Don't call one such function from two threads at once; bind twice instead.
+        """
+        feeds = inputs if isinstance(inputs, Mapping) else self._feeds(_sequence(inputs), {})
+        taken = {name: _bindable(name, array) for name, array in self._checked(feeds).items()}
+        executable = self._executable(taken)
+        sources = [_matching(spec, taken[spec.name], "input") for spec in executable.inputs]
+        given = _by_name(outputs, executable.outputs)
+        sinks = [_sink(spec, given[spec.name]) for spec in executable.outputs]
+        step = executable.session.bind([_address(a) for a in sources], [_address(a) for a in sinks])
+        cast("Any", step).__dict__["arrays"] = sources, sinks
+        return cast("Callable[[], None]", step)
+
+    def _feeds(self, arrays: Sequence[Any], named: Feeds) -> Feeds:
+        """Arrays by name, from a call's arguments."""
+        if len(arrays) == 1 and not named and isinstance(arrays[0], Mapping):
+            return cast("Feeds", arrays[0])
+        if len(arrays) > len(self.inputs):
+            names = ", ".join(spec.name for spec in self.inputs)
+            raise UsageError(f"{len(arrays)} arrays are given, the model has {len(self.inputs)} inputs: {names}")
+        feeds = {spec.name: array for spec, array in zip(self.inputs, arrays)}
+        if twice := feeds.keys() & named.keys():
+            raise UsageError(f"input {min(twice)!r} is given twice")
+        return {**feeds, **named}
+
+    def _run(self, feeds: Feeds, out: Feeds) -> list[Array]:
+        executable = self._single
+        if executable is None:
+            feeds = {name: _array(name, array) for name, array in self._checked(feeds).items()}
+            executable = self._executable(feeds)
+        if len(feeds) != len(executable.inputs):
+            self._checked(feeds)
+        sources: list[Array] = []
+        for spec in executable.inputs:
+            array = feeds.get(spec.name)
+            if (
+                type(array) is not np.ndarray
+                or array.shape != spec.shape
+                or array.dtype != spec.dtype
+                or not array.flags.c_contiguous
+            ):
+                array = self._taken(spec, feeds)
+            sources.append(array)
+        sinks = self._sinks(executable, out) if out else executable.empty()
+        executable.session.run_raw([_address(a) for a in sources], [_address(a) for a in sinks])
+        return sinks
+
+    def _taken(self, spec: TensorInfo, feeds: Feeds) -> Array:
+        """The array of an input that can't be used as it is: converted, copied or refused."""
+        array = _array(spec.name, self._checked(feeds)[spec.name])
+        return np.ascontiguousarray(_matching(spec, array, "input")).reshape(array.shape)
+
+    def _sinks(self, executable: Executable, out: Feeds) -> list[Array]:
+        sinks: list[Array] = []
+        found = 0
+        for spec in executable.outputs:
+            array = out.get(spec.name)
+            if array is None:
+                array = np.empty(cast("tuple[int, ...]", spec.shape), spec.dtype)
+            else:
+                found += 1
+                array = _sink(spec, array)
+            sinks.append(array)
+        if found < len(out):
+            _known("output", out, [spec.name for spec in executable.outputs])
+        return sinks
+
+    def _checked(self, feeds: Feeds) -> Feeds:
+        """The same, if they are arrays for exactly the inputs there are."""
+        _known("input", feeds, self._names)
+        missing = [name for name in self._names if name not in feeds]
+        if missing:
+            raise UsageError(f"no array is given for input {', '.join(map(repr, missing))}")
+        return feeds
+
+    # --- specialisations
+
+    def _executable(self, feeds: Mapping[str, Array]) -> Executable:
+        """The code for arrays like these, compiled now if there is none yet."""
+        if self._single is not None:
+            return self._single
+        for spec in self.inputs:
+            _matching(spec, feeds[spec.name], "input")
+        with self._lock:
+            for key, made in reversed(self._made.items()):
+                if made.fits(feeds):
+                    self._made.move_to_end(key)
+                    return made
+            assert self._specialise is not None, "a model has code, or can make some"
+            made = self._specialise(feeds)
+            self._made[id(made)] = made
+            while len(self._made) > MAX_SPECIALISATIONS:
+                self._made.popitem(last=False)
+            return made
+
+    @property
+    def specialisations(self) -> int:
+        """Sets of shapes that are compiled at present."""
+        return len(self._made) if self._single is None else 1
+
+    # --- facts
+
+    @property
+    def executable(self) -> Executable:
+        """The code of a model without symbolic dims; UsageError for others."""
+        if self._single is None:
+            hint = "pass shapes= or dims= to compile for one"
+            raise UsageError("the model has symbolic dims, so there is no one code for it", node=self.name, hint=hint)
+        return self._single
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the artefact says of itself: tensors, target, kernels, sizes of arena and weights."""
+        return self.executable.session.metadata
+
+    @property
+    def threads(self) -> int:
+        """Threads that run a call, the caller included."""
+        return self.executable.session.threads
+
+    # --- saving
+
+    def save(self, path: str | Path, *, name: str | None = None, weights: str = "embed") -> None:
+        """Write a shared library (``.so``), object (``.o``) or archive (``.a``), and its C header beside it.
+
+        The header and the symbols are called ``name``, by default after the file. ``weights="embed"`` puts the
+        weights into the file, ``"file"`` into ``name.weights`` beside it. Files appear whole or not at all;
+        UsageError where that fails.
+        """
+        from mlc.output import Output
+
+        output = Output.of(path, name=name, weights=weights)
+        if self._single is None:
+            hint = "pass shapes= or dims= to compile for one set of them"
+            raise UsageError("a model with symbolic dims can't be saved", node=self.name, hint=hint)
+        if self._rebuild is None:
+            raise UsageError("this model was loaded from an artefact: copy its files", node=self.name)
+        output.write(self._rebuild(output.name, output.embed))
+
+
+def _known(what: str, given: Feeds, valid: Any) -> None:
+    for name in given:
+        if name not in valid:
+            raise UsageError(f"the model has no {what} {name!r}", hint=nearest(str(name), valid))
+
+
+def _array(name: str, value: Any) -> Array:
+    """A NumPy array, or another library's through DLPack."""
+    if isinstance(value, np.ndarray):
+        return cast("Array", value)
+    if isinstance(value, np.generic):
+        return np.asarray(value)
+    if hasattr(value, "__dlpack__"):
+        try:
+            return np.from_dlpack(value)
+        except (BufferError, RuntimeError, TypeError, ValueError) as error:
+            raise UsageError(f"{name!r} can't be read through DLPack: {' '.join(str(error).split())}") from error
+    raise UsageError(f"{name!r} is a {type(value).__name__}, not an array", hint="pass a NumPy array")
+
+
+def _matching(spec: TensorInfo, array: Array, what: str) -> Array:
+    """The array, if it has the dtype and shape that ``spec`` says."""
+    if array.dtype != spec.dtype:
+        hint = f"convert it with .astype({str(spec.dtype)!r})"
+        raise UsageError(f"{what} {spec.name!r} has dtype {array.dtype}, the model has {spec.dtype}", hint=hint)
+    shape = spec.shape
+    if shape is None or array.shape == shape:
+        return array
+    if len(array.shape) != len(shape) or any(
+        isinstance(dim, int) and dim != extent for dim, extent in zip(shape, array.shape)
+    ):
+        dims = ", ".join(map(str, shape))
+        raise UsageError(f"{what} {spec.name!r} has shape {list(array.shape)}, the model has [{dims}]")
+    return array
+
+
+def _sink(spec: TensorInfo, value: Any) -> Array:
+    """An array to write an output to."""
+    array = _matching(spec, _array(spec.name, value), "output")
+    if not array.flags.c_contiguous or not array.flags.writeable:
+        raise UsageError(f"output {spec.name!r} must be written to an array that is contiguous and writeable")
+    return array
+
+
+def _bindable(name: str, value: Any) -> Array:
+    array = _array(name, value)
+    if not array.flags.c_contiguous:
+        raise UsageError(f"input {name!r} must be contiguous to be bound", hint="use numpy.ascontiguousarray")
+    return array
+
+
+def _by_name(given: Feeds | Sequence[Any], specs: Sequence[TensorInfo]) -> Feeds:
+    """Outputs by name, all there are."""
+    names = [spec.name for spec in specs]
+    if not isinstance(given, Mapping):
+        arrays = _sequence(given)
+        if len(arrays) != len(names):
+            raise UsageError(f"{len(arrays)} arrays are given for {len(names)} outputs: {', '.join(names)}")
+        return dict(zip(names, arrays))
+    _known("output", given, names)
+    missing = [name for name in names if name not in given]
+    if missing:
+        raise UsageError(f"no array is given for output {', '.join(map(repr, missing))}")
+    return given
+
+
+def _sequence(given: Any) -> Sequence[Any]:
+    return given if isinstance(given, list | tuple) else (given,)
+
+
+def _address(array: Array) -> int:
+    """Where the elements of a contiguous array lie. The short way, of 0.3 us, takes only what is writeable."""
+    try:
+        return addressof(c_char.from_buffer(array))
+    except (TypeError, ValueError, BufferError):
+        return cast(int, array.__array_interface__["data"][0])

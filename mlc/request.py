@@ -1,0 +1,176 @@
+"""What one compilation is asked for, and the key under which its result is cached.
+
+Importing this costs nothing: a cached model is found without the compiler.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from mlc.errors import UsageError
+from mlc.host import file_identity
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+    from mlc.codegen.targets import Target
+    from mlc.pipeline import Options
+
+Source: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
+OPT_LEVELS = range(4)
+
+
+@dataclass(frozen=True)
+class TargetChoice:
+    """A machine as flags name it: a target's name, LLVM's name of a CPU, and ``+feature,-feature``."""
+
+    name: str = "native"
+    mcpu: str = ""
+    mattr: str = ""
+
+    def resolve(self) -> Target:
+        """The target; UsageError lists the names there are, or says what is wrong with the features."""
+        from mlc.codegen.targets import find_target
+
+        target = find_target(self.name)
+        added, removed = self._features()
+        if not (self.mcpu or added or removed):
+            return target
+        features = (target.features | added) - removed
+        return target.with_cpu(self.mcpu or target.cpu, features, _joined(target.llvm_features, self.mattr))
+
+    def _features(self) -> tuple[set[str], set[str]]:
+        signs: dict[str, set[str]] = {"+": set(), "-": set()}
+        for word in filter(None, self.mattr.split(",")):
+            if word[0] not in signs or len(word) == 1:
+                raise UsageError(f"bad feature {word!r} in --mattr", hint="write +avx2,-fma")
+            signs[word[0]].add(word[1:])
+        return signs["+"], signs["-"]
+
+
+def _joined(*features: str) -> str:
+    return ",".join(filter(None, features))
+
+
+@dataclass(frozen=True)
+class Request:
+    """A model and everything that decides what becomes of it.
+
+    ``shapes`` (by input) and ``dims`` (by symbol) bind symbolic dims; ``threads`` is the number to balance for and
+    to run with, the caller included.
+    """
+
+    source: Source
+    target: TargetChoice = field(default_factory=TargetChoice)
+    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    dims: Mapping[str, int] = field(default_factory=dict[str, int])
+    threads: int = 1
+    opt_level: int = 3
+    strict: bool = False
+    name: str | None = None
+    external_root: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.opt_level not in OPT_LEVELS:
+            raise UsageError(f"optimisation level {self.opt_level!r} is not one of 0, 1, 2, 3")
+        if self.threads < 1:
+            raise UsageError(f"{self.threads!r} is no number of threads", hint="pass 1 or more, or None for all")
+
+    def options(self) -> Options:
+        """The same, as the pipeline takes it."""
+        from mlc.pipeline import Options
+
+        return Options(self.target.resolve(), self.threads, self.opt_level, self.strict)
+
+    def with_shapes(self, shapes: Mapping[str, Sequence[int]]) -> Request:
+        """The request with every shape bound."""
+        return replace(self, shapes=dict(shapes), dims={})
+
+    def path(self) -> Path | None:
+        """The model's file, if it is one."""
+        return Path(os.fspath(self.source)) if isinstance(self.source, str | os.PathLike) else None
+
+    def identity(self) -> str | None:
+        """What tells the model from others without reading it (bytes: by their digest); None when unknown."""
+        if isinstance(self.source, bytes):
+            return hashlib.sha256(self.source).hexdigest()
+        path = self.path()
+        if path is None:
+            return None
+        try:
+            return f"{os.path.realpath(path)}:{file_identity(os.stat(path))}"
+        except (OSError, ValueError):
+            return None
+
+    def files(self, loaded: str, identity: str) -> list[list[str]] | None:
+        """The external files that were read, each with its identity, from the ``loaded`` model's own identity.
+
+        None when they can't be named, or the model's file is no longer the one of ``identity``.
+        """
+        path = self.path()
+        if path is None:
+            return []
+        own, *external = loaded.split("\n")
+        if own != identity:
+            return None
+        folders = [path.parent, *([Path(self.external_root)] if self.external_root else [])]
+        found: list[list[str]] = []
+        for line in external:
+            location, *fields = line.rsplit(":", 4)
+            place = next((str(f / location) for f in folders if _is(f / location, ":".join(fields))), None)
+            if place is None:
+                return None
+            found.append([os.path.abspath(place), ":".join(fields)])
+        return found
+
+    def key(self, identity: str) -> str:
+        """The cache key of this request for the model of that identity."""
+        from mlc.version import component_versions, source_fingerprint
+
+        parts: dict[str, Any] = {
+            "versions": component_versions(),
+            "source": source_fingerprint(),
+            "machine": processor_fingerprint() if self.target.name == "native" else "",
+            "target": [self.target.name, self.target.mcpu, self.target.mattr],
+            "shapes": sorted((name, list(shape)) for name, shape in self.shapes.items()),
+            "dims": sorted(self.dims.items()),
+            "options": [self.threads, self.opt_level, self.strict, self.name, self.external_root],
+            "model": identity,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _is(path: Path, identity: str) -> bool:
+    try:
+        return file_identity(os.stat(path)) == identity
+    except OSError:
+        return False
+
+
+def processor_fingerprint() -> str:
+    """What tells this machine's kind of processor, and what its system lets programs use of it, from others."""
+    lines = {platform.machine()}
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file:
+                name, _, value = line.partition(":")
+                if name.strip() in _PROCESSOR_FIELDS:
+                    lines.add(f"{name.strip()}:{value.strip()}")
+    except OSError:
+        lines.add(platform.processor())
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+_PROCESSOR_FIELDS = frozenset(
+    (
+        *("vendor_id", "cpu family", "model", "model name", "stepping", "flags"),
+        *("CPU implementer", "CPU part", "CPU variant", "Features", "isa"),
+    )
+)
