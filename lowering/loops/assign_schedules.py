@@ -22,6 +22,7 @@ from math import prod
 from mlc.codegen.targets import Target, find_target
 from mlc.dialects.loop import ComputeOp, KernelOp, Level, Plan, ScheduleAttr
 from mlc.dialects.loop.affine import subscripts_of
+from mlc.lowering.loops.check_schedule import is_repeatable
 from mlc.lowering.loops.facts import Facts, Operand
 from mlc.lowering.loops.levels import ceil_div
 from xdsl.context import Context
@@ -92,26 +93,34 @@ class Scheduler:
         return best, self.facts.kinds[best] == "r"
 
     def _lane_candidates(self, kinds: str) -> list[str]:
-        return [n for n, k in self.facts.kinds.items() if k in kinds and self.extents[n] > 1]
+        allowed = kinds if not self.facts.op.has_reduction or is_repeatable(self.facts.op) else kinds.replace("r", "")
+        return [n for n, k in self.facts.kinds.items() if k in allowed and self.extents[n] > 1]
 
     def _is_smooth(self, name: str) -> bool:
-        """Whether every operand stays, moves by neighbours, or can be packed so that it does."""
-        return all(
-            not o.depends(name) or o.is_unit(name) or (o.constant and o.in_map) for o in self.facts.operands
-        ) and any(o.is_unit(name) for o in self.facts.outputs)
+        """Whether every operand stays, moves by neighbours, or can be packed so that it does.
+
+        What is read or written once per result counts only where results are not folded from many elements.
+        """
+        folds = self._fold_length() >= self.width
+        walked = [o for o in self.facts.operands if o.in_map or not folds]
+        smooth = all(not o.depends(name) or o.is_unit(name) or o.packable for o in walked)
+        return smooth and any(o.depends(name) for o in self.facts.outputs)
+
+    def _fold_length(self) -> int:
+        """Elements folded into one result."""
+        return prod(self.extents[r] for r in self.facts.reductions) if self.facts.op.has_reduction else 1
 
     def _lane_cost(self, name: str) -> float:
         """Rough cycles per vector for loads and stores, divided by the share of lanes in use."""
         extent = self.extents[name]
-        if extent < 2:
-            return float("inf")
         used = extent / (ceil_div(extent, self.width) * self.width)
         reduces = self.facts.kinds[name] == "r"
+        length = self._fold_length()
         cost = 0.0
         for operand in self.facts.operands:
-            cost += self._access_cost(operand, name, reduces)
+            weight = 1.0 if operand.in_map or reduces else 1.0 / length
+            cost += weight * self._access_cost(operand, name, reduces)
         if reduces:
-            length = prod(self.extents[r] for r in self.facts.reductions)
             cost += 3.0 * self.width / max(1, length)
         return cost / used
 
@@ -398,7 +407,8 @@ class Scheduler:
         levels = [Level(name, "/", b) for b in reversed(blocks)]
         inside = min(blocks) if blocks else extent
         if step < inside:
-            free = balanced and not self.facts.blocks.get(name) and name not in self.shared
+            packed = any(o.packable and o.depends(name) for o in self.facts.operands)
+            free = balanced and not packed and not self.facts.blocks.get(name) and name not in self.shared
             levels.append(Level(name, "/", step, balanced=free))
         elif not levels and step >= extent:
             return []
