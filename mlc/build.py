@@ -16,11 +16,10 @@ from mlc.codegen.emit.function import emit_kernel
 from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
 from mlc.codegen.targets import Target
 from mlc.dialects.hlt.dtypes import numpy_dtype
-from mlc.dialects.loop import BufferOp, CallOp, ConstantOp, KernelOp, PackOp, StatusOp, TileOp
+from mlc.dialects.loop import BufferOp, CallOp, ConstantOp, KernelOp, PackOp, StatusOp, TileOp, buffer_type
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import InternalError
-from mlc.lowering.loops.levels import buffer_type
 from mlc.lowering.loops.pack import pack_array
 from mlc.lowering.loops.plan_memory import main_of, root, size_of
 

@@ -7,7 +7,10 @@ shares one ``getelementptr`` in that loop's header; what is left inside tiles ar
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import TypeAlias
+
+from xdsl.ir import Block, Operation, SSAValue
 
 from mlc.codegen.emit.lanes import Lanes
 from mlc.codegen.emit.subscripts import Checks
@@ -25,10 +28,9 @@ from mlc.dialects.loop import (
     TileOp,
     TileType,
     YieldOp,
+    buffer_type,
+    tile_type,
 )
-from xdsl.dialects.builtin import MemRefType
-from xdsl.ir import Block, Operation, SSAValue
-
 from mlc.errors import InternalError
 
 Path: TypeAlias = tuple[tuple[SSAValue, int], ...]
@@ -126,21 +128,31 @@ class FunctionEmitter:
 
     def _block(self, block: Block) -> None:
         for op in block.ops:
-            emitter = _DISPATCH.get(type(op))
-            if emitter is None:
-                raise InternalError(f"{op.name} is not in a form that can be emitted")
-            emitter(self, op)
+            self._operation(op)
 
-    def _scratch(self, op: Operation) -> None:
-        assert isinstance(op, ScratchOp) and isinstance(op.result.type, MemRefType)
-        elements = 1
-        for extent in op.result.type.get_shape():
-            elements *= extent
-        size = elements * spelling(op.result.type.element_type)[2]
+    def _operation(self, op: Operation) -> None:
+        match op:
+            case TileOp():
+                self._tile(op)
+            case ForOp():
+                self._for(op)
+            case ParallelOp():
+                self._parallel(op)
+            case MergeOp():
+                self._merge(op)
+            case PrefetchOp():
+                self._prefetch(op)
+            case ScratchOp():
+                self._scratch(op)
+            case _:
+                raise InternalError(f"{op.name} is not in a form that can be emitted")
+
+    def _scratch(self, op: ScratchOp) -> None:
+        type_ = buffer_type(op.result)
+        size = prod(type_.get_shape()) * spelling(type_.element_type)[2]
         self.pointers[op.result, ()] = self.out.value(f"alloca [{size} x i8], align 64")
 
-    def _tile(self, op: Operation) -> None:
-        assert isinstance(op, TileOp)
+    def _tile(self, op: TileOp) -> None:
         lane = next((a.size for a in op.axes.data if a.kind == "l"), 1)
         tiles = [self.tiles[t] for t in op.tiles]
         emitter = TileEmitter(
@@ -149,30 +161,24 @@ class FunctionEmitter:
         for result, registers in zip(op.res, emitter.emit()):
             self.tiles[result] = registers
 
-    def _merge(self, op: Operation) -> None:
-        assert isinstance(op, MergeOp)
-        source = op.sources[0].type
-        assert isinstance(source, TileType)
-        width = next((a.size for a in source.axes.data if a.kind == "l"), 1)
+    def _merge(self, op: MergeOp) -> None:
+        width = next((a.size for a in tile_type(op.sources[0]).axes.data if a.kind == "l"), 1)
         merged = emit_merge(Lanes(self.out, self.target, width), op, [self.tiles[s] for s in op.sources])
         for result, registers in zip(op.res, merged):
             self.tiles[result] = registers
 
-    def _prefetch(self, op: Operation) -> None:
-        assert isinstance(op, PrefetchOp)
+    def _prefetch(self, op: PrefetchOp) -> None:
         pointer = self.pointers[op.buffer, path_of(op.access.data, list(op.ivs))]
         if op.access.data.const:
             pointer = self.out.value(f"getelementptr i8, ptr {pointer}, i64 {op.access.data.const}")
         arguments = [("ptr", pointer), ("i32", "0"), ("i32", "2"), ("i32", "1")]
         self.out.call("void", "llvm.prefetch.p0", arguments)
 
-    def _for(self, op: Operation) -> None:
-        assert isinstance(op, ForOp)
+    def _for(self, op: ForOp) -> None:
         self._loop(op.body.block, "0", str(op.count.value.data), op)
 
-    def _parallel(self, op: Operation) -> None:
+    def _parallel(self, op: ParallelOp) -> None:
         """The share of this thread: tiles ``total*tid/nt`` to ``total*(tid+1)/nt``, cut to this run."""
-        assert isinstance(op, ParallelOp)
         first, count, total = op.first.value.data, op.count.value.data, op.tiles.value.data
         low, high = self.shares[total]
         if first or count != total:
@@ -221,7 +227,7 @@ class FunctionEmitter:
         assert isinstance(last, YieldOp)
         for inner in body.ops:
             if inner is not last:
-                _DISPATCH[type(inner)](self, inner)
+                self._operation(inner)
         following = self.out.value(f"add nuw nsw i64 {iv}, 1")
         again = self.out.value(f"icmp slt i64 {following}, {high}")
         latch = self.block
@@ -229,11 +235,9 @@ class FunctionEmitter:
         self.block = exit_
         lines = [f"  {iv} = phi i64 [{low}, %{before}], [{following}, %{latch}]"]
         if op is not None:
-            lane_types = [t.type for t in op.inits]
-            for init, registers, value, result, type_ in zip(inits, phis, last.values, op.res, lane_types):
-                assert isinstance(type_, TileType)
+            for init, registers, value, result in zip(inits, phis, last.values, op.res):
                 final = self.tiles[result] = self.tiles[value]
-                name = _vector_type(type_)
+                name = _vector_type(tile_type(result))
                 lines += [f"  {registers[k]} = phi {name} [{init[k]}, %{before}], [{final[k]}, %{latch}]" for k in init]
         self.out.lines[position:position] = lines
 
@@ -242,16 +246,6 @@ def _vector_type(tile: TileType) -> str:
     width = next((a.size for a in tile.axes.data if a.kind == "l"), 1)
     scalar = spelling(tile.element)[0]
     return scalar if width == 1 else f"<{width} x {scalar}>"
-
-
-_DISPATCH: dict[type[Operation], Callable[[FunctionEmitter, Operation], None]] = {
-    ScratchOp: FunctionEmitter._scratch,
-    TileOp: FunctionEmitter._tile,
-    MergeOp: FunctionEmitter._merge,
-    PrefetchOp: FunctionEmitter._prefetch,
-    ForOp: FunctionEmitter._for,
-    ParallelOp: FunctionEmitter._parallel,
-}
 
 
 def emit_kernel(kernel: KernelOp, target: Target) -> str:

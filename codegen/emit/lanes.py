@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mlc.codegen.emit.writer import Writer, float_constant, spelling
-from mlc.codegen.targets import Target
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Attribute, Operation
+
+from mlc.codegen.emit.writer import Writer, float_constant, spelling
+from mlc.codegen.targets import Target
 
 
 @dataclass
@@ -33,9 +34,10 @@ class Lanes:
     def constant(self, value: float, element: Attribute) -> str:
         """A constant in all lanes."""
         scalar = spelling(element)[0]
-        text = str(int(value)) if isinstance(element, IntegerType) else float_constant(value, element)
-        if isinstance(element, IntegerType) and element.width.data == 1:
+        if scalar == "i1":
             text = "true" if value else "false"
+        else:
+            text = str(int(value)) if isinstance(element, IntegerType) else float_constant(value, element)
         return text if self.width == 1 else f"splat ({scalar} {text})"
 
     def binary(self, mnemonic: str, element: Attribute, a: str, b: str) -> str:

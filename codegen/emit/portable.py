@@ -4,7 +4,6 @@ and conversions to and from the 16-bit floats.
 
 from __future__ import annotations
 
-from mlc.codegen.emit.lanes import Emitter, Lanes
 from xdsl.dialects.builtin import (
     BFloat16Type,
     Float16Type,
@@ -16,6 +15,8 @@ from xdsl.dialects.builtin import (
     i32,
 )
 from xdsl.ir import Attribute, Operation
+
+from mlc.codegen.emit.lanes import Emitter, Lanes
 
 HALF_OVERFLOW = 65520.0
 HALF_SMALLEST = 2.0**-14

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from mlc.codegen.emit.lanes import Lanes
-from mlc.codegen.emit.writer import spelling
 from xdsl.dialects.builtin import Float32Type
 from xdsl.ir import Operation
+
+from mlc.codegen.emit.lanes import Lanes
+from mlc.codegen.emit.writer import spelling
 
 _TEXT = """\
 define internal {F} @{name}({F} %x, {F} %y) nounwind {{

@@ -6,15 +6,15 @@ returns the result's name. Instruction rows of the target come first; these are 
 
 from __future__ import annotations
 
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import Float32Type, i32, i64
+from xdsl.ir import Attribute, Operation
+
 from mlc.codegen.emit import portable
 from mlc.codegen.emit.lanes import Emitter, Lanes
 from mlc.codegen.emit.remainder import remainder
 from mlc.codegen.emit.writer import spelling
 from mlc.codegen.targets import Instruction
-from xdsl.dialects import arith
-from xdsl.dialects.builtin import Float32Type, i32, i64
-from xdsl.ir import Attribute, Operation
-
 from mlc.errors import InternalError
 
 

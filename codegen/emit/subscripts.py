@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from xdsl.ir import Attribute
+
 from mlc.codegen.emit.writer import Writer, spelling
 from mlc.codegen.runtime.context import INDEX_RANGE
 from mlc.dialects.loop import Access
 from mlc.dialects.loop.affine import Subscript
-from xdsl.ir import Attribute
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from mlc.codegen.emit.lanes import Lanes
-from mlc.codegen.emit.scalar import emit_op
-from mlc.codegen.emit.subscripts import Checks, Source, SubscriptEmitter
-from mlc.codegen.emit.writer import Writer, spelling
-from mlc.dialects.loop import Access, Axis, MergeOp, TileOp, TileType, YieldOp
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import FloatAttr, IntegerAttr
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
+from mlc.codegen.emit.lanes import Lanes
+from mlc.codegen.emit.scalar import emit_op
+from mlc.codegen.emit.subscripts import Checks, Source, SubscriptEmitter
+from mlc.codegen.emit.writer import Writer, spelling
+from mlc.dialects.loop import Access, Axis, MergeOp, TileOp, YieldOp, buffer_type, tile_type
 from mlc.errors import InternalError
 
 Registers: TypeAlias = dict[tuple[int, ...], str]
@@ -128,7 +128,7 @@ class TileEmitter:
         self.index_bases = [index_base(a) for a in self.indices]
         self.index_types = [a.type for a in op.body.block.args[self.inputs : self.inputs + len(self.indices)]]
         self.tiles = [dict(t) for t in tiles]
-        self.tile_axes = [_register_axes(t.type) for t in op.tiles]
+        self.tile_axes = [_register_axes(t) for t in op.tiles]
         self.tail_dim, self.valid, self.tail_reduces = self._parse_tail()
         self.last = next((a.size - 1 for a in self.axes if a.name == self.tail_dim), 0)
 
@@ -139,7 +139,7 @@ class TileEmitter:
         return parts[0], int(parts[1]), len(parts) > 2
 
     def _operand(self, buffer: SSAValue, access: Access, pointer: Callable[[SSAValue, Access], str]) -> Operand:
-        element = buffer.type.element_type  # type: ignore[attr-defined]
+        element = buffer_type(buffer).element_type
         size = spelling(element)[2]
         offsets = dict(access.axes)
         lane = offsets.pop(self.lane.name, 0) if self.lane else 0
@@ -205,15 +205,14 @@ class TileEmitter:
                 self._store(out, point, value)
 
     def _result_key(self, number: int, point: Point) -> tuple[int, ...]:
-        axes = _register_axes(self.op.res[number].type)
+        axes = _register_axes(self.op.res[number])
         return tuple(point.index[n] for n in axes)
 
     def _blend(self, point: Point, number: int, value: str, old: str | None) -> str:
         """Keep the accumulator in lanes past the end of a reduction."""
         if not (self.tail_reduces and old is not None and self._is_tail(point)):
             return value
-        element = self.op.res[number].type.element  # type: ignore[attr-defined]
-        type_ = self.ctx.type(element)
+        type_ = self.ctx.type(tile_type(self.op.res[number]).element)
         width = self.ctx.width
         return self.out.value(f"select <{width} x i1> {self._mask()}, {type_} {value}, {type_} {old}")
 
@@ -456,9 +455,8 @@ def _suffix(stored: str) -> str:
     return {"half": "f16", "bfloat": "bf16", "float": "f32", "double": "f64"}.get(stored, stored)
 
 
-def _register_axes(type_: Attribute) -> list[str]:
-    assert isinstance(type_, TileType)
-    return [a.name for a in type_.axes.data if a.kind != "l"]
+def _register_axes(tile: SSAValue) -> list[str]:
+    return [a.name for a in tile_type(tile).axes.data if a.kind != "l"]
 
 
 def transpose(ctx: Lanes, rows: list[str], element: Attribute) -> list[str]:
@@ -488,7 +486,7 @@ def _shuffle(ctx: Lanes, type_: str, low: str, high: str, lanes: list[int]) -> s
 def emit_merge(ctx: Lanes, op: MergeOp, sources: Sequence[Registers]) -> list[Registers]:
     """Fold kept axes, then lanes (by halves), of all accumulators at once."""
     program = program_of(op.body.block)
-    names = _register_axes(op.sources[0].type)
+    names = _register_axes(op.sources[0])
     folded = {a.name for a in op.axes.data if a.kind != "l"}
     kept = [i for i, n in enumerate(names) if n not in folded]
     groups: dict[tuple[int, ...], list[list[str]]] = {}
@@ -525,7 +523,7 @@ def _combine(ctx: Lanes, program: Program, left: list[str], right: list[str]) ->
 
 
 def _fold_lanes(ctx: Lanes, program: Program, values: list[str], op: MergeOp) -> list[str]:
-    elements = [t.type.element for t in op.sources]  # type: ignore[attr-defined]
+    elements = [tile_type(v).element for v in op.sources]
     width = ctx.width
     while width > 1:
         half = width // 2

@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar, cast
 
-from mlc.dialects.hlt.dtypes import ELEMENT_TYPES, tensor_type
-from mlc.dialects.hlt.fields import Field, fail
 from xdsl.dialects.builtin import DenseArrayBase, TensorType, i32
 from xdsl.ir import Attribute, Operation, OpResult, SSAValue, SSAValues
 from xdsl.irdl import (
@@ -28,6 +26,9 @@ from xdsl.parser import Parser, UnresolvedOperand
 from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
+
+from mlc.dialects.hlt.dtypes import ELEMENT_TYPES, tensor_type
+from mlc.dialects.hlt.fields import Field, fail
 
 Value = SSAValue | Operation
 """What constructors take as an operand: a value, or an operation with one result."""
@@ -63,8 +64,7 @@ def tensor_of(type_: Attribute) -> Tensor:
     """Shape and element type; raises ``VerifyException`` unless it is a static tensor that ``hlt`` has."""
     if not isinstance(type_, TensorType):
         raise fail("tensor_type", f"{type_} is not a ranked tensor")
-    ranked = cast(TensorType[Attribute], type_)
-    shape, element = ranked.get_shape(), ranked.element_type
+    shape, element = type_.get_shape(), type_.element_type
     if any(extent < 0 for extent in shape):
         raise fail("static_shape", f"{type_} has a dynamic extent")
     if element not in ELEMENT_TYPES:

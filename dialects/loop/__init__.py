@@ -1,5 +1,7 @@
 """loop: structured loops, schedules and register tiles (the design's section 4)."""
 
+from xdsl.ir import Dialect
+
 from mlc.dialects.loop.attrs import (
     Access,
     AccessAttr,
@@ -36,7 +38,7 @@ from mlc.dialects.loop.ops import (
     segments,
 )
 from mlc.dialects.loop.program import STATUS, BufferOp, CallOp, ConstantOp, StatusOp, ViewOp
-from xdsl.ir import Dialect
+from mlc.dialects.loop.types import buffer_type, tile_type
 
 LOOP = Dialect(
     "loop",
@@ -100,6 +102,8 @@ __all__ = [
     "ViewOp",
     "YieldOp",
     "block_of",
+    "buffer_type",
     "index_attr",
     "segments",
+    "tile_type",
 ]

@@ -5,17 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from mlc.dialects.loop.affine import subscripts_of
-from mlc.dialects.loop.attrs import (
-    AccessAttr,
-    AxesAttr,
-    DimsAttr,
-    MapAttr,
-    ReachAttr,
-    ScheduleAttr,
-    TableAttr,
-    TileType,
-)
 from xdsl.dialects.builtin import (
     ArrayAttr,
     DenseArrayBase,
@@ -29,6 +18,7 @@ from xdsl.dialects.builtin import (
     SymbolNameConstraint,
     UnitAttr,
     i32,
+    i64,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.irdl import (
@@ -56,6 +46,18 @@ from xdsl.traits import (
     SymbolOpInterface,
 )
 from xdsl.utils.exceptions import VerifyException
+
+from mlc.dialects.loop.affine import subscripts_of
+from mlc.dialects.loop.attrs import (
+    AccessAttr,
+    AxesAttr,
+    DimsAttr,
+    MapAttr,
+    ReachAttr,
+    ScheduleAttr,
+    TableAttr,
+    TileType,
+)
 
 INDEX = IndexType()
 
@@ -101,7 +103,7 @@ class KernelOp(IRDLOperation):
     name = "loop.kernel"
     sym_name = prop_def(SymbolNameConstraint())
     shared = opt_prop_def(ScheduleAttr)
-    weights = opt_prop_def(DenseArrayBase)
+    weights = opt_prop_def(DenseArrayBase.constr(i64))
     checked = opt_prop_def(UnitAttr)
     body = region_def("single_block")
     traits = traits_def(NoTerminator(), IsolatedFromAbove(), SymbolOpInterface())
@@ -219,7 +221,7 @@ class ComputeOp(IRDLOperation):
         schedule: ScheduleAttr | None = None,
     ) -> ComputeOp:
         """A compute before scheduling; ``maps`` follow ins, outs, elems, subscripts."""
-        properties: dict[str, Attribute | None] = {
+        properties: dict[str, Attribute] = {
             "operandSegmentSizes": segments(len(ins), len(outs), len(elems), len(subscripts)),
             "dims": dims,
             "maps": ArrayAttr(maps),
@@ -370,7 +372,7 @@ class ParallelOp(IRDLOperation):
     @classmethod
     def make(cls, first: int, count: int, tiles: int, body: Block, bind: str = "") -> ParallelOp:
         """A parallel loop around ``body``, whose argument is the induction variable."""
-        properties: dict[str, Attribute | None] = {
+        properties: dict[str, Attribute] = {
             "first": index_attr(first),
             "count": index_attr(count),
             "tiles": index_attr(tiles),
@@ -408,7 +410,7 @@ class TileOp(IRDLOperation):
     axes = prop_def(AxesAttr)
     tail = opt_prop_def(StringAttr)
     group = opt_prop_def(IntegerAttr)
-    prefetch = opt_prop_def(DenseArrayBase)
+    prefetch = opt_prop_def(DenseArrayBase.constr(i64))
     res = var_result_def(TileType)
     body = region_def("single_block")
     irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())

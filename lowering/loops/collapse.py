@@ -13,14 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mlc.dialects.loop import ComputeOp, Dim, DimsAttr, IndexOp, KernelOp, MapAttr
-from mlc.dialects.loop.affine import Expr, constant, dim, floordiv, mod
-from mlc.lowering.loops.draft import compose
-from mlc.lowering.loops.levels import buffer_type
-from mlc.lowering.loops.split import address
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp
 from xdsl.passes import ModulePass
+
+from mlc.dialects.loop import ComputeOp, Dim, DimsAttr, IndexOp, KernelOp, MapAttr, buffer_type
+from mlc.dialects.loop.affine import Expr, constant, dim, floordiv, mod
+from mlc.lowering.loops.draft import compose
+from mlc.lowering.loops.split import address
 
 
 def collapse_kernel(kernel: KernelOp) -> None:

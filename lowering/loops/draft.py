@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
-from mlc.dialects.loop import ComputeOp, Dim, DimsAttr, IndexOp, MapAttr, YieldOp
-from mlc.dialects.loop.affine import Expr, Subscript, renumber, subscripts_of, substitute
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import IntegerAttr, IntegerType, StringAttr
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
+from mlc.dialects.loop import ComputeOp, Dim, DimsAttr, IndexOp, MapAttr, YieldOp
+from mlc.dialects.loop.affine import Expr, Subscript, renumber, subscripts_of, substitute
 from mlc.errors import InternalError
 
 
-class Use(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Use:
     """An operand and its index."""
 
     buffer: SSAValue
     index: tuple[Expr, ...]
 
 
-REGIONS = ("init", "map", "combine", "finish")
+REGIONS: tuple[str, ...] = ("init", "map", "combine", "finish")
 
 
 @dataclass
@@ -70,7 +70,10 @@ class Draft:
             [MapAttr(u.index) for u in uses],
             elems=[u.buffer for u in self.elems],
             subscripts=[u.buffer for u in self.subscripts],
-            **self.regions,
+            init=self.regions["init"],
+            map=self.regions["map"],
+            combine=self.regions["combine"],
+            finish=self.regions["finish"],
         )
 
     @property

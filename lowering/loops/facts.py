@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from mlc.dialects.loop import ComputeOp, KernelOp
-from mlc.dialects.loop.affine import Expr, Quotient, Subscript, dims_of, subscripts_of
-from mlc.lowering.loops.levels import buffer_type, element_bytes
-from mlc.lowering.loops.split import address
 from xdsl.ir import SSAValue
+
+from mlc.dialects.loop import ComputeOp, KernelOp, buffer_type
+from mlc.dialects.loop.affine import Expr, Quotient, Subscript, dims_of, subscripts_of
+from mlc.lowering.loops.levels import element_bytes
+from mlc.lowering.loops.split import address
 
 ANYWHERE = 1 << 40
 """The step of an operand along a dim that moves its subscripts."""

@@ -15,14 +15,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from mlc.dialects.loop import ComputeOp, IndexOp, KernelOp, ScratchOp, YieldOp
-from mlc.dialects.loop.affine import Expr, constant, floordiv, linear, mod, renumber, simplify, subscripts_of
-from mlc.lowering.loops.draft import Draft, Use, compose, inline
-from mlc.lowering.loops.levels import buffer_type, row_major
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
+
+from mlc.dialects.loop import ComputeOp, IndexOp, KernelOp, ScratchOp, YieldOp, buffer_type
+from mlc.dialects.loop.affine import Expr, constant, floordiv, linear, mod, renumber, simplify, subscripts_of
+from mlc.lowering.loops.draft import Draft, Use, compose, inline
+from mlc.lowering.loops.levels import row_major
 
 
 def fuse_kernel(kernel: KernelOp) -> None:
@@ -111,7 +112,7 @@ def _inline_producer(buffer: SSAValue, producer: ComputeOp, reader: ComputeOp, n
             argument = block.args[position]
             extra = [block.insert_arg(a.type, position + 1 + i) for i, a in enumerate(producer.finish.block.args)]
             if argument.first_use is not None:
-                values = dict(zip(producer.finish.block.args, extra))
+                values: dict[SSAValue, SSAValue] = dict(zip(producer.finish.block.args, extra))
                 first = block.first_op
                 result = inline(block, first, producer.finish.block, values, place)[0]
                 argument.replace_all_uses_with(result)

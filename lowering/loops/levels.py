@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
-from mlc.dialects.loop import Dim, Level, Plan
-from xdsl.dialects.builtin import IntegerType, MemRefType
-from xdsl.ir import Attribute, SSAValue
+from xdsl.dialects.builtin import IntegerType
+from xdsl.ir import Attribute
 from xdsl.utils.exceptions import VerifyException
 
+from mlc.dialects.loop import Dim, Level, Plan
 
-class Span(NamedTuple):
+
+@dataclass(frozen=True, slots=True)
+class Span:
     """A level on a concrete domain: its index advances the dim by ``step`` within ``extent``, ``count`` times."""
 
     level: Level
@@ -20,10 +22,12 @@ class Span(NamedTuple):
 
     @property
     def key(self) -> str:
+        """What names the level in a reach."""
         return self.level.key
 
 
-class Run(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Run:
     """``count`` tiles of ``step`` elements from element ``start`` on."""
 
     start: int
@@ -90,13 +94,6 @@ def element_bytes(element: Attribute) -> int:
     if isinstance(bits, int):
         return bits // 8
     raise VerifyException(f"[element_type] {element} can't be stored in a buffer")
-
-
-def buffer_type(value: SSAValue) -> MemRefType:
-    """The memref type of a buffer."""
-    if not isinstance(value.type, MemRefType):
-        raise VerifyException(f"[buffer] {value.type} is no memref")
-    return value.type
 
 
 def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -221,7 +221,7 @@ class Nest:
             kept = [a[0] for a in axes]
             results = [TileType.get(kept, a.type) for a in op.combine.block.args[: op.accumulators]]
         subscripts = range(self.subscripts, len(op.operands)) if self._subscripted(used, outs) else range(0)
-        properties: dict[str, Attribute | None] = {
+        properties: dict[str, Attribute] = {
             "access": ArrayAttr([AccessAttr(self._access(i, axes, place)) for i in (*used, *outs, *subscripts)]),
             "axes": AxesAttr(tuple(a[0] for a in axes)),
             "operandSegmentSizes": segments(len(used), len(accs), len(ivs), len(outs), len(subscripts)),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from mlc.dialects.loop import ComputeOp, DimsAttr, PackOp, Plan, Reach, ReachAttr, ScheduleAttr
-from mlc.lowering.loops.levels import Span, buffer_type, element_bytes, row_major, spans
+from mlc.dialects.loop import ComputeOp, DimsAttr, PackOp, Plan, Reach, ReachAttr, ScheduleAttr, buffer_type
+from mlc.lowering.loops.levels import Span, element_bytes, row_major, spans
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlc.dialects.loop import ComputeOp, KernelOp, ScratchOp
-from mlc.dialects.loop.affine import bounds, constant, substitute
-from mlc.lowering.loops.levels import buffer_type
 from xdsl.context import Context
 from xdsl.dialects.builtin import MemRefType, ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
+
+from mlc.dialects.loop import ComputeOp, KernelOp, ScratchOp, buffer_type
+from mlc.dialects.loop.affine import bounds, constant, substitute
 
 
 def shrink(kernel: KernelOp) -> None:

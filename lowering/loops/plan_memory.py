@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from mlc.dialects.loop import BufferOp, CallOp, ViewOp
-from mlc.lowering.loops.levels import buffer_type, element_bytes
 from xdsl.context import Context
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
+
+from mlc.dialects.loop import BufferOp, CallOp, ViewOp, buffer_type
+from mlc.lowering.loops.levels import element_bytes
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector."""

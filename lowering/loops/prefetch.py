@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
-from mlc.dialects.loop import Access, AccessAttr, ForOp, KernelOp, PrefetchOp, TileOp
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation, SSAValue
 from xdsl.passes import ModulePass
+
+from mlc.dialects.loop import Access, AccessAttr, ForOp, KernelOp, PrefetchOp, TileOp
 
 LINE = 64
 

@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlc.dialects.loop import ComputeOp, KernelOp, Level, MapAttr, Reach, ReachAttr, ScratchOp
+from mlc.dialects.loop import ComputeOp, KernelOp, Level, MapAttr, Reach, ReachAttr, ScratchOp, buffer_type
 from mlc.dialects.loop.affine import Expr, Quotient, Subscript, linear, quotient_dims, simplify, subscripts_of
-from mlc.lowering.loops.levels import Span, buffer_type, element_bytes, row_major, spans
+from mlc.lowering.loops.levels import Span, element_bytes, row_major, spans
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp
 from xdsl.passes import ModulePass

@@ -1,0 +1,147 @@
+"""Compile one `loop.kernel` and run it in this process: what tests of schedules and code generation use.
+
+compiled = compile_loop(kernel, target="x86-64-v3")
+compiled(x, w, y, threads=2)
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import FunctionType, IntegerAttr, ModuleOp, i64
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Region, SSAValue
+from xdsl.passes import ModulePass
+
+from mlc.dialects.loop import CallOp, ConstantOp, KernelOp, PackOp
+from mlc.dialects.weights_attr import WeightAttr
+
+if TYPE_CHECKING:
+    from mlc.codegen.jit import Library
+    from mlc.codegen.targets import Target
+
+Array: TypeAlias = NDArray[Any]
+
+_SEALED = "0" * 64
+
+
+def loop_program(kernel: KernelOp) -> ModuleOp:
+    """A module with a copy of the kernel and a ``@main`` that calls it once, its constant arguments as weights."""
+    copy = kernel.clone()
+    constants = {a.index for a in copy.constant_args}  # type: ignore[attr-defined]
+    types: list[Any] = [a.type for a in copy.args]
+    block = Block(arg_types=[t for i, t in enumerate(types) if i not in constants])
+    given = iter(block.args)
+    values: list[SSAValue] = []
+    for i, type_ in enumerate(types):
+        if i in constants:
+            made = ConstantOp.create(properties={"value": WeightAttr(f"w{i}", _SEALED)}, result_types=[type_])
+            block.add_op(made)
+            values.append(made.result)
+        else:
+            values.append(next(given))
+    block.add_op(CallOp.make(copy.sym_name.data, values))
+    block.add_op(ReturnOp())
+    main = FuncOp("main", FunctionType.from_lists([a.type for a in block.args], []), Region(block))
+    main.attributes["inputs"] = IntegerAttr(len(block.args), i64)
+    return ModuleOp([copy, main])
+
+
+def lower_loops(
+    kernel: KernelOp, target: Target, *, threads: int = 1, passes: Iterable[ModulePass] | None = None
+) -> ModuleOp:
+    """The program of a kernel after the passes of the pipeline (or ``passes``), verified after each."""
+    from mlc.pass_manager import PassManager, Watch
+    from mlc.pipeline import Options, loop_passes
+    from mlc.registry import make_context
+
+    module = loop_program(kernel)
+    chosen = loop_passes(Options(target, threads)) if passes is None else passes
+    PassManager(make_context(), Watch(verify_each=True)).run(module, chosen)
+    return module
+
+
+def kernel_of(module: ModuleOp) -> KernelOp:
+    """The kernel of a `loop_program`."""
+    return next(op for op in module.ops if isinstance(op, KernelOp))
+
+
+def packs_of(module: ModuleOp) -> dict[int, PackOp]:
+    """By argument number: how the call packs that argument's constant."""
+    call = next(op for op in module.walk() if isinstance(op, CallOp))
+    return {i: v.owner for i, v in enumerate(call.args) if isinstance(v.owner, PackOp)}
+
+
+def machine_code(name: str, ir: str, target: Target) -> Library:
+    """A module's machine code, loaded, with the function ``name`` exported."""
+    from mlc.codegen.elf import parse_object
+    from mlc.codegen.jit import Library
+    from mlc.codegen.link import link_shared
+    from mlc.codegen.object import compile_ir
+
+    objects = [parse_object(data) for data in compile_ir([(name, ir)], target, jobs=1)]
+    return Library.load(link_shared(objects, exports=[name]))
+
+
+@dataclass
+class CompiledLoop:
+    """A kernel in machine code."""
+
+    module: ModuleOp = field(repr=False)
+    ir: str = field(repr=False)
+    library: Library = field(repr=False)
+
+    @property
+    def kernel(self) -> KernelOp:
+        """The kernel in its final form."""
+        return kernel_of(self.module)
+
+    def arguments(self, arrays: Sequence[Array]) -> list[Array]:
+        """What the function takes for the kernel's arguments: constants in the form that it wants."""
+        from mlc.lowering.loops.pack import pack_array
+
+        packs = packs_of(self.module)
+        return [pack_array(packs[i], a) if i in packs else a for i, a in enumerate(arrays)]
+
+    def __call__(self, *arrays: Array, threads: int = 1) -> None:
+        """Run on dense arrays, one per argument of the kernel as it was given; the threads run one by one."""
+        arguments = [np.require(a, requirements="C") for a in self.arguments(arrays)]
+        pointers = [a.ctypes.data for a in arguments]
+        signature = [*[ctypes.c_void_p] * len(pointers), ctypes.c_int64, ctypes.c_int64]
+        function = ctypes.CFUNCTYPE(None, *signature)(self.library.address(self.kernel.sym_name.data))
+        for thread in range(threads):
+            function(*pointers, thread, threads)
+
+
+def compile_loop(
+    kernel: KernelOp, *, target: str = "native", threads: int = 1, passes: Iterable[ModulePass] | None = None
+) -> CompiledLoop:
+    """Compile a copy of a kernel whose schedules are given or, failing that, chosen for ``target``."""
+    from mlc.codegen.emit.function import emit_kernel
+    from mlc.codegen.targets import find_target
+
+    machine = find_target(target)
+    module = lower_loops(kernel, machine, threads=threads, passes=passes)
+    lowered = kernel_of(module)
+    ir = emit_kernel(lowered, machine)
+    return CompiledLoop(module, ir, machine_code(lowered.sym_name.data, ir, machine))
+
+
+def guarded(array: Array, margin: int = 256) -> tuple[Array, Array]:
+    """A copy of an array with ``margin`` bytes of a pattern on either side, and the bytes of all that memory."""
+    memory = np.full(array.nbytes + 2 * margin + 64, 0xA5, np.uint8)
+    start = margin + (-(memory.ctypes.data + margin) % 64)
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy, memory
+
+
+def intact(array: Array, memory: Array) -> bool:
+    """Whether the bytes around an array made by `guarded` still hold the pattern."""
+    start = array.ctypes.data - memory.ctypes.data
+    return bool(np.all(memory[:start] == 0xA5) and np.all(memory[start + array.nbytes :] == 0xA5))

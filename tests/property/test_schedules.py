@@ -1,0 +1,58 @@
+"""Correctness never depends on the schedule: compiled computes agree bit by bit with their reference meaning."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
+from mlc.dialects.interpreters.loop import run_kernel
+from mlc.dialects.loop import KernelOp
+from xdsl.utils.exceptions import VerifyException
+
+from mlc.testing.computes import Case, cases, plans
+from mlc.testing.kernels import TARGETS
+from mlc.testing.loops import compile_loop, guarded, intact
+from mlc.testing.tolerances import EXACT, assert_within
+
+REFUSED = re.compile(r"\[(split_linear|split_balanced|pack_balanced|schedule_repeat)\]")
+"""Schedules that don't fit an operand's blocks are refused, never compiled wrongly."""
+
+
+def check(case: Case, kernel: KernelOp, target: str, threads: int) -> None:
+    """Compile and run ``kernel`` on the case's data: outputs as the reference's, nothing else touched."""
+    inputs = len(case.arrays) - case.outputs
+    expected = [a.copy() for a in case.arrays]
+    run_kernel(case.kernel, expected)
+    try:
+        compiled = compile_loop(kernel, target=target, threads=threads)
+    except VerifyException as error:
+        if REFUSED.search(str(error)):
+            reject()
+        raise
+    outputs = [guarded(a) for a in case.arrays[inputs:]]
+    compiled(*case.arrays[:inputs], *(a for a, _ in outputs), threads=threads)
+    for number, (actual, memory) in enumerate(outputs, inputs):
+        counts = case.defined(number)
+        assert_within(actual[counts], expected[number][counts], EXACT)
+        assert intact(actual, memory), "memory beside an output was written"
+
+
+@pytest.mark.parametrize("reduces", [True, False], ids=["reductions", "maps"])
+@settings(max_examples=60)
+@given(data=st.data())
+def test_any_schedule(reduces: bool, data: st.DataObject) -> None:
+    case = data.draw(cases(reduces=reduces))
+    plan = data.draw(plans(case.kernel))
+    target = data.draw(st.sampled_from(TARGETS))
+    check(case, case.scheduled(plan), target, data.draw(st.sampled_from([1, 2, 3])))
+
+
+@pytest.mark.parametrize("reduces", [True, False], ids=["reductions", "maps"])
+@settings(max_examples=30)
+@given(data=st.data())
+def test_chosen_schedules(reduces: bool, data: st.DataObject) -> None:
+    case = data.draw(cases(reduces=reduces))
+    target = data.draw(st.sampled_from(TARGETS))
+    check(case, case.kernel, target, data.draw(st.sampled_from([1, 2])))
