@@ -1,7 +1,7 @@
 """prefetch: while one panel of a packed operand is in use, the next one is brought into the second-level cache.
 
-The lines of the next panel are spread evenly over the iterations of all loops between the panel's loop and the
-innermost reduction loop, so that every iteration fetches the same few lines. Addresses derive from the panel's own.
+The bytes of the next panel are spread evenly over the iterations of all loops between the panel's loop and the
+innermost reduction loop, so that every iteration asks for its share: a line now and then, or a few lines.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _insert(
     iterations: int,
 ) -> None:
     """``lines`` prefetches per iteration, at the next panel plus an even share per loop."""
-    per_iteration = max(LINE, -(-panel // iterations // LINE) * LINE)
+    per_iteration = -(-panel // iterations)
     ivs: list[SSAValue] = []
     coefficients: list[int] = []
     given = dict(zip(tile.ivs, access.ivs))
@@ -82,7 +82,7 @@ def _insert(
         coefficients.append(share)
     block = tile.parent_block()
     assert block is not None
-    for line in range(per_iteration // LINE):
+    for line in range(-(-per_iteration // LINE)):
         where = Access(access.const + panel + line * LINE, tuple(coefficients), ())
         op = PrefetchOp.create(operands=[operand, *ivs], properties={"access": AccessAttr(where)})
         block.insert_op_before(op, tile)
