@@ -6,6 +6,7 @@
     hlt.group_norm               ->  layer_norm over each group, scale and shift
     hlt.lrn                      ->  squares, a window over the channels, a power
     hlt.conv_transpose           ->  hlt.conv for all phases, and a shuffle (`legal.conv_transpose`)
+    hlt.lstm, hlt.gru, hlt.rnn   ->  dot_general for all steps, cells of one direction (`legal.recurrent`)
     hlt.resize                   ->  gathers and products, dim by dim (`legal.resize`)
 
 Every rule keeps the reference meaning; afterwards all padding is explicit.
@@ -18,18 +19,19 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, UnitAttr
+from xdsl.passes import ModulePass
+
 from mlc.dialects import hlt
 from mlc.dialects.context import weights_of
 from mlc.dialects.hlt import Value
 from mlc.dialects.hlt.base import element_of, shape_of
 from mlc.dialects.hlt.dtypes import element_type, is_float, numpy_dtype
-from mlc.lowering.graph.legal import conv_transpose, resize
 from mlc.lowering.graph.kinds import MATERIALIZE
+from mlc.lowering.graph.legal import conv_transpose, recurrent, resize
 from mlc.lowering.graph.match import full
 from mlc.lowering.graph.rewrite import Rules, run_rules
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, UnitAttr
-from xdsl.passes import ModulePass
 
 RULES = Rules()
 
@@ -185,4 +187,4 @@ class LegalizePass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         store = weights_of(ctx)
-        run_rules(op, Rules(RULES, conv_transpose.rules(store), resize.rules(store)))
+        run_rules(op, Rules(RULES, conv_transpose.rules(store), recurrent.RULES, resize.rules(store)))

@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from mlc.dialects.loop import CallOp, KernelOp, PackOp
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import BlockArgument
@@ -18,23 +18,40 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 from xdsl.utils.exceptions import VerifyException
 
+from mlc.dialects.loop import CallOp, KernelOp, PackOp
 
-def hoist(kernel: KernelOp) -> dict[int, PackOp]:
-    """Take the packs of a kernel's constant arguments out of it; returns them by argument number."""
-    found: dict[int, PackOp] = {}
-    for op in list(kernel.body.block.ops):
+
+class Hoisted(NamedTuple):
+    """A pack taken out of a kernel: of argument ``source``, passed as argument ``target``."""
+
+    source: int
+    target: int
+    pack: PackOp
+
+
+def hoist(kernel: KernelOp) -> list[Hoisted]:
+    """Take the packs of a kernel's constant arguments out of it.
+
+    A pack takes the place of its argument; where that is still used otherwise, the pack becomes a new argument,
+    after the others (but before the status word).
+    """
+    block = kernel.body.block
+    found: list[Hoisted] = []
+    for op in list(block.ops):
         if not isinstance(op, PackOp):
             continue
         source = op.source
         if not isinstance(source, BlockArgument) or source not in kernel.constant_args:
             raise VerifyException("[pack_constant] only constants are packed ahead of time")
-        if source.index in found:
-            raise VerifyException("[pack_once] a constant has one packed form per kernel")
-        op.result.replace_all_uses_with(source)
+        target = source.index
         op.detach()
-        found[source.index] = op
         if any(use.operation is not op for use in source.uses):
+            target = len(block.args) - (kernel.checked is not None)
+            op.result.replace_all_uses_with(block.insert_arg(op.result.type, target))
+        else:
+            op.result.replace_all_uses_with(source)
             Rewriter.replace_value_with_new_type(source, op.result.type)
+        found.append(Hoisted(source.index, target, op))
     return found
 
 
@@ -48,8 +65,10 @@ class HoistPacksPass(ModulePass):
         packs = {o.sym_name.data: hoist(o) for o in op.ops if isinstance(o, KernelOp)}
         done: dict[tuple[object, str], PackOp] = {}
         for call in [o for o in op.walk() if isinstance(o, CallOp)]:
-            for index, pack in packs.get(call.kernel, {}).items():
-                weight = call.args[index]
+            given = list(call.args)
+            passed = list(given)
+            for source, target, pack in packs.get(call.kernel, []):
+                weight = given[source]
                 key = (weight, f"{pack.reach} {pack.dims} {pack.schedule}")
                 made = done.get(key)
                 if made is None:
@@ -59,6 +78,7 @@ class HoistPacksPass(ModulePass):
                     block = call.parent_block()
                     assert block is not None
                     block.insert_op_before(made, call)
-                call.operands[index] = made.result
-        for pack in (p for by_index in packs.values() for p in by_index.values()):
-            pack.erase()
+                passed[target : target + (source == target)] = [made.result]
+            call.operands = passed
+        for hoisted in (h for found in packs.values() for h in found):
+            hoisted.pack.erase()

@@ -15,6 +15,12 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NamedTuple
 
+from xdsl.context import Context
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, ModuleOp, StringAttr, UnitAttr, i64
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.utils.exceptions import VerifyException
+
 from mlc.dialects.loop import (
     INDEX,
     Access,
@@ -34,11 +40,6 @@ from mlc.dialects.loop import (
     segments,
 )
 from mlc.lowering.loops.levels import Run, Span, ceil_div, runs, spans
-from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, ModuleOp, StringAttr, UnitAttr, i64
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
-from xdsl.passes import ModulePass
-from xdsl.utils.exceptions import VerifyException
 
 
 class Position(NamedTuple):
@@ -288,10 +289,10 @@ def nest_kernel(kernel: KernelOp) -> None:
         levels = shared if _walks(group[0], shared) else ()
         extents = {d.name: d.extent for c in group for d in c.dims.data}
         _shared_loops(holder, group, levels, levels, Place(extents, ()))
-    first: Operation = computes[0]
+    last: Operation = computes[-1]
     for op in list(holder.ops):
         op.detach()
-        block.insert_op_before(op, first)
+        block.insert_op_before(op, last)
     for compute in computes:
         compute.detach()
         compute.erase()

@@ -7,16 +7,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from mlc.dialects.loop import ComputeOp, DimsAttr, PackOp, Plan, Reach, ReachAttr, ScheduleAttr, buffer_type
-from mlc.lowering.loops.levels import Span, element_bytes, row_major, spans
 from numpy.typing import NDArray
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
+
+from mlc.dialects.loop import ComputeOp, DimsAttr, PackOp, Plan, Reach, ReachAttr, ScheduleAttr, buffer_type
+from mlc.lowering.loops.levels import Span, element_bytes, row_major, spans
+from mlc.lowering.loops.split import shared_levels
 
 
 def packed_spans(reach: Reach, levels: list[Span]) -> list[Span]:
@@ -28,7 +31,8 @@ def packed_spans(reach: Reach, levels: list[Span]) -> list[Span]:
 def pack_operand(op: ComputeOp, index: int) -> PackOp:
     """Insert the pack of one operand before the compute and rewire the operand to it."""
     assert op.reach is not None and op.schedule is not None
-    levels = spans(op.dims.data, op.schedule.data)
+    plan = op.schedule.data
+    levels = spans(op.dims.data, plan._replace(levels=(*shared_levels(op), *plan.levels)))
     reaches = list(op.reach)
     source = op.operands[index]
     if reaches[index].data.subscripts:
@@ -38,6 +42,7 @@ def pack_operand(op: ComputeOp, index: int) -> PackOp:
     element = buffer_type(source).element_type
     size = element_bytes(element)
     packed = Reach(0, tuple((s.key, stride * size) for s, stride in zip(inner, row_major(shape))), True)
+    _check_balanced(index, packed, inner)
     pack = PackOp.create(
         operands=[source],
         result_types=[MemRefType(element, shape)],
@@ -52,6 +57,14 @@ def pack_operand(op: ComputeOp, index: int) -> PackOp:
     reaches[index] = ReachAttr(packed)
     op.properties["reach"] = ArrayAttr(reaches)
     return pack
+
+
+def _check_balanced(index: int, packed: Reach, inner: list[Span]) -> None:
+    """Tiles of varying size can only be stored where one stride reaches all elements of their dim."""
+    for name in {s.level.dim for s in inner if s.level.balanced}:
+        strides = {Fraction(packed.coefficient(s.key), s.step) for s in inner if s.level.dim == name}
+        if len(strides) > 1:
+            raise VerifyException(f"[pack_balanced] dim {name!r} of operand {index} is packed: its steps can't vary")
 
 
 def pack_array(pack: PackOp, source: NDArray[Any]) -> NDArray[Any]:
@@ -81,7 +94,7 @@ def _boxes(pack: PackOp, levels: list[Span]) -> list[list[tuple[int, int]]]:
     boxes: list[dict[int, tuple[int, int]]] = [{}]
     extents = pack.dims.extents
     for name in dict.fromkeys(s.level.dim for s in levels):
-        mine = [(i, s) for i, s in enumerate(levels) if s.level.dim == name]
+        mine = sorted(((i, s) for i, s in enumerate(levels) if s.level.dim == name), key=lambda found: -found[1].step)
         parts = _dim_boxes(extents[name], mine)
         boxes = [{**box, **part} for box in boxes for part in parts]
     return [[box[i] for i in range(len(levels))] for box in boxes]

@@ -6,7 +6,7 @@ from typing import Any
 
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
-from mlc.dialects.hlt.base import named_operands, shape_of
+from mlc.dialects.hlt.base import fields_of, shape_of
 from mlc.lowering.graph.rewrite import Rules
 
 RULES = Rules()
@@ -21,7 +21,7 @@ SHARED = ("x", "lengths")
 def _parts(op: hlt.HltOp) -> tuple[dict[str, Value], dict[str, Any]]:
     """The operands that are present, and the attributes, by name."""
     operands = {name: getattr(op, name) for name in OPERANDS if getattr(op, name, None) is not None}
-    return operands, {name: getattr(op, name) for name in hlt.fields_of(type(op))}
+    return operands, {name: getattr(op, name) for name in fields_of(type(op))}
 
 
 @RULES.on(*CELLS)
@@ -32,7 +32,7 @@ def one_direction_each(op: hlt.LstmOp | hlt.GruOp | hlt.RnnOp) -> list[Value] | 
     operands, attributes = _parts(op)
     cells = [_direction(type(op), operands, attributes, i) for i in range(2)]
     axes = [1] + [0] * (len(op.results) - 1)
-    return [hlt.ConcatOp(*pair, axis=axis) for pair, axis in zip(zip(*(c.results for c in cells)), axes)]
+    return [hlt.ConcatOp(pair, axis=axis) for pair, axis in zip(zip(*(c.results for c in cells)), axes)]
 
 
 def _direction(
