@@ -18,7 +18,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Real: TypeAlias = npt.NDArray[np.longdouble]
+Real: TypeAlias = npt.NDArray[Any]
+"""Numbers in extended precision."""
+
 Function: TypeAlias = Callable[[Real], Real]
 
 POINTS = 12
@@ -230,7 +232,14 @@ def arcsine_tail(degree: int) -> Fit:
 def artanh_tail(degree: int) -> Fit:
     """``T`` of ``log((1 + z) / (1 - z)) = 2 z + z^3 T(z^2)``, for numbers from sqrt(1/2) to sqrt(2)."""
     half = odd_tail(np.arctanh, lambda k: Fraction(1, 2 * k + 3), 0.1717, degree)
-    return replace(half, value=lambda t: 2 * half.value(t), unit=lambda t: 2 * half.unit(t))
+
+    def value(t: Real) -> Real:
+        return 2 * half.value(t)
+
+    def unit(t: Real) -> Real:
+        return 2 * half.unit(t)
+
+    return replace(half, value=value, unit=unit)
 
 
 TYPES: dict[str, Any] = {"f32": np.float32, "f64": np.float64}

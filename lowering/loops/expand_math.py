@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mlc.dialects.loop import ComputeOp
-from mlc.lowering.loops import polynomials as poly
-from mlc.lowering.loops.select_rows import regions
-from mlc.lowering.scalar import Scalar
 from xdsl.context import Context
 from xdsl.dialects import math
 from xdsl.dialects.builtin import Float32Type, Float64Type, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
+from mlc.dialects.loop import ComputeOp
 from mlc.errors import UnsupportedError
+from mlc.lowering.loops import polynomials as poly
+from mlc.lowering.loops.select_rows import regions
+from mlc.lowering.scalar import Scalar
 
 Expansion = Callable[[Scalar, Operation], SSAValue]
 

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlc.codegen.targets import Target, all_targets, find_target, native_target
-from mlc.dialects.loop import RemfOp
-from mlc.lowering.loops import polynomials
-from mlc.lowering.loops.polynomials import coefficients
-from mlc.lowering.scalar import Scalar
 from xdsl.dialects import math
 from xdsl.dialects.builtin import UnitAttr, bf16, f16, f32, f64, i8, i32, i64
 from xdsl.ir import Attribute, SSAValue
 
 from benchmarks import fit_math, math_accuracy
 from benchmarks.math_accuracy import COUNT, FUNCTIONS, Function, Kernel, kernel_of, object_of, undefined_symbols
+from mlc.codegen.targets import Target, all_targets, find_target, native_target
+from mlc.dialects.loop import RemfOp
+from mlc.lowering.loops import polynomials
+from mlc.lowering.loops.polynomials import coefficients
+from mlc.lowering.scalar import Scalar
 
 SAMPLES = 1 << 14
 CPUS = [t for t in all_targets().values() if t.kind == "cpu"]
@@ -114,7 +114,11 @@ def half_samples(dtype: Any) -> np.ndarray[Any, Any]:
 def test_conversion(source: str, result: str, target: str) -> None:
     (element, dtype), (to, to_dtype) = TYPES[source], TYPES[result]
     x = half_samples(dtype)
-    kernel = Kernel(lambda s, a: s.cast(a, to), [element, to], find_target(target), lanes=4)
+
+    def body(s: Scalar, a: SSAValue) -> SSAValue:
+        return s.cast(a, to)
+
+    kernel = Kernel(body, [element, to], find_target(target), lanes=4)
     got, expected = kernel(x, dtype=to_dtype), correctly_rounded(x, to_dtype)
     nan = np.isnan(expected)
     np.testing.assert_array_equal(np.isnan(got), nan)
@@ -202,7 +206,10 @@ def test_never_beyond_one(name: str) -> None:
 
 
 def test_half_precision_computes_in_single() -> None:
-    kernel = Kernel(lambda s, x: s.unary(math.TanhOp, x), [f16, f16], native_target(), lanes=8)
+    def body(s: Scalar, x: SSAValue) -> SSAValue:
+        return s.unary(math.TanhOp, x)
+
+    kernel = Kernel(body, [f16, f16], native_target(), lanes=8)
     x = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     single = kernel_of(BY_NAME["tanh"], "f32", native_target())(x.astype(np.float32))
     np.testing.assert_array_equal(kernel(x), single.astype(np.float16))

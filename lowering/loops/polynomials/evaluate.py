@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlc.lowering.scalar import Scalar
 from xdsl.dialects import arith, math
 from xdsl.dialects.builtin import Float32Type, IntegerType, i32, i64
 from xdsl.ir import Attribute, SSAValue
+
+from mlc.lowering.scalar import Scalar
 
 
 @dataclass(frozen=True)

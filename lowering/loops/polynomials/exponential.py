@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from xdsl.ir import SSAValue
+
 from mlc.lowering.loops.polynomials.coefficients import EXP, LN2
 from mlc.lowering.loops.polynomials.evaluate import (
     absolute,
@@ -16,7 +18,6 @@ from mlc.lowering.loops.polynomials.evaluate import (
     with_sign,
 )
 from mlc.lowering.scalar import Scalar
-from xdsl.ir import SSAValue
 
 _RANGE = {"f32": (-104.0, 89.0), "f64": (-746.0, 710.0)}
 """Operands of exp below give zero, above infinity."""

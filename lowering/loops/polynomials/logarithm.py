@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import i32
+from xdsl.ir import SSAValue
+
 from mlc.lowering.loops.polynomials.coefficients import LN2, LOG
 from mlc.lowering.loops.polynomials.evaluate import (
     absolute,
@@ -18,9 +22,6 @@ from mlc.lowering.loops.polynomials.evaluate import (
     with_sign,
 )
 from mlc.lowering.scalar import Scalar
-from xdsl.dialects import arith
-from xdsl.dialects.builtin import i32
-from xdsl.ir import SSAValue
 
 
 def decompose(s: Scalar, x: SSAValue) -> tuple[SSAValue, SSAValue]:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from typing import TypeAlias
 
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import i1
+from xdsl.ir import SSAValue
+
 from mlc.lowering.loops.polynomials.coefficients import ARTANH, EXP, LN2
 from mlc.lowering.loops.polynomials.evaluate import (
     absolute,
@@ -21,9 +25,6 @@ from mlc.lowering.loops.polynomials.evaluate import (
 )
 from mlc.lowering.loops.polynomials.logarithm import decompose
 from mlc.lowering.scalar import Scalar
-from xdsl.dialects import arith
-from xdsl.dialects.builtin import i1
-from xdsl.ir import SSAValue
 
 Pair: TypeAlias = tuple[SSAValue, SSAValue]
 """A number in twice the precision: the sum of a float and of what it lacks."""

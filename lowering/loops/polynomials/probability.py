@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from xdsl.ir import SSAValue
+
 from mlc.lowering.loops.polynomials.coefficients import ERF, ERFC, EXP2
 from mlc.lowering.loops.polynomials.evaluate import absolute, format_of, horner, round_even, with_sign
 from mlc.lowering.scalar import Scalar
-from xdsl.ir import SSAValue
 
 _ONE = {"f32": 3.93, "f64": 5.93}
 """From here on erf rounds to one."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import f64, i1, i32
+from xdsl.ir import Attribute, SSAValue
+
 from mlc.lowering.loops.polynomials.coefficients import ASIN, ATAN, COS, HALF_PI, HALF_PI_SUM, SIN
 from mlc.lowering.loops.polynomials.evaluate import (
     absolute,
@@ -21,9 +25,6 @@ from mlc.lowering.loops.polynomials.evaluate import (
     with_sign,
 )
 from mlc.lowering.scalar import Scalar
-from xdsl.dialects import arith
-from xdsl.dialects.builtin import f64, i1, i32
-from xdsl.ir import Attribute, SSAValue
 
 _ROUND = 1.5 * 2.0**52
 """Added to a double, leaves its integer part in the low bits."""
