@@ -13,13 +13,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mlc.dialects.loop import ComputeOp, KernelOp, Level, MapAttr, Reach, ReachAttr, ScratchOp, buffer_type
-from mlc.dialects.loop.affine import Expr, Quotient, Subscript, linear, quotient_dims, simplify, subscripts_of
-from mlc.lowering.loops.levels import Span, element_bytes, row_major, spans
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
+
+from mlc.dialects.loop import ComputeOp, KernelOp, Level, MapAttr, Reach, ReachAttr, ScratchOp, buffer_type
+from mlc.dialects.loop.affine import Expr, Quotient, Subscript, linear, quotient_dims, simplify, subscripts_of
+from mlc.lowering.loops.check_schedule import check_schedule
+from mlc.lowering.loops.levels import Span, element_bytes, row_major, spans
 
 
 def address(mapping: MapAttr, buffer: MemRefType, extents: dict[str, int]) -> Expr:
@@ -109,6 +111,7 @@ def split_compute(op: ComputeOp) -> None:
     if op.schedule is None or op.maps is None:
         raise VerifyException("[split_input] split needs a compute with maps and a schedule")
     plan = op.schedule.data
+    check_schedule(op, plan)
     shared = shared_levels(op)
     levels = spans(op.dims.data, plan._replace(levels=(*shared, *plan.levels)))
     balanced = {v.dim for v in (*shared, *plan.loops) if v.balanced}
