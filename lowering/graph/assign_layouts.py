@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, TensorType
+from xdsl.ir import BlockArgument, Operation, SSAValue
+from xdsl.passes import ModulePass
+from xdsl.rewriter import Rewriter
+
 from mlc.codegen.targets import Target, find_target
 from mlc.dialects import hlt
 from mlc.dialects.hlt.base import shape_of
 from mlc.dialects.hlt.dtypes import tensor_type
 from mlc.dialects.hlt.layout import LayoutAttr
 from mlc.lowering.graph.rewrite import main_block
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, TensorType
-from xdsl.ir import BlockArgument, Operation, SSAValue
-from xdsl.passes import ModulePass
-from xdsl.rewriter import Rewriter
 
 SPATIAL = (hlt.ConvOp, hlt.ReduceWindowOp)
 FLOAT_BYTES = 4

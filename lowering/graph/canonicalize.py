@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
 from mlc.dialects.context import weights_of
 from mlc.dialects.weights import WeightStore
 from mlc.lowering.graph.rewrite import Rules, run_rules
 from mlc.lowering.graph.rules import arithmetic, contraction, index, movement, reduction
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
 
 
 @dataclass(frozen=True)

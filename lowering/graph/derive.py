@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import SSAValue
 
 Array = np.ndarray[Any, Any]
 Compute = Callable[..., Array]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlc.lowering.graph.rewrite import Rules, run_rules
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.passes import ModulePass
+
+from mlc.lowering.graph.rewrite import Rules, run_rules
 
 
 @dataclass(frozen=True)

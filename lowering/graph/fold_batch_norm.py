@@ -12,6 +12,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Operation, SSAValue
+from xdsl.passes import ModulePass
+
 from mlc.dialects import hlt
 from mlc.dialects.context import weights_of
 from mlc.dialects.hlt import Value
@@ -19,10 +24,6 @@ from mlc.dialects.weights import WeightStore
 from mlc.lowering.graph.derive import Array, constant_op, derive, readable
 from mlc.lowering.graph.match import full_like, producer
 from mlc.lowering.graph.rewrite import Rules, run_rules
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Operation, SSAValue
-from xdsl.passes import ModulePass
 
 Linear = hlt.ConvOp | hlt.ConvTransposeOp | hlt.DotGeneralOp
 

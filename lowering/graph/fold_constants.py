@@ -12,21 +12,21 @@ import time
 from dataclasses import dataclass, field
 
 import numpy as np
-from mlc.dialects import hlt
-from mlc.dialects.context import weights_of
-from mlc.dialects.hlt import Value
-from mlc.dialects.interpreters import evaluate
-from mlc.dialects.weights import WeightStore
-from mlc.lowering.graph.derive import Array, constant_op, derive, readable, reader
-from mlc.lowering.graph.match import full, splat
-from mlc.lowering.graph.rewrite import Rules, run_rules
-from mlc.lowering.graph.rules.movement import movement_of_splat
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
+from mlc.dialects import hlt
+from mlc.dialects.context import weights_of
+from mlc.dialects.hlt import Value
+from mlc.dialects.interpreters import evaluate
+from mlc.dialects.weights import WeightStore
 from mlc.errors import ModelError
+from mlc.lowering.graph.derive import Array, constant_op, derive, readable, reader
+from mlc.lowering.graph.match import full, splat
+from mlc.lowering.graph.rewrite import Rules, run_rules
+from mlc.lowering.graph.rules.movement import movement_of_splat
 
 ELEMENTWISE = (hlt.UnaryOp, hlt.BinaryOp, hlt.SelectOp, hlt.CastOp)
 MOVEMENT = (

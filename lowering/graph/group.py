@@ -21,6 +21,11 @@ import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.ir import Block, Operation, SSAValue
+from xdsl.passes import ModulePass
+
 from mlc.dialects import hlt
 from mlc.lowering.graph.kinds import (
     ANCHORS,
@@ -35,10 +40,6 @@ from mlc.lowering.graph.kinds import (
 )
 from mlc.lowering.graph.match import splat
 from mlc.lowering.graph.rewrite import NODE, functions
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 
 NAME_LIMIT = 96
 """The most characters of a fusion's ``hlt.node``."""

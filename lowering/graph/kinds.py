@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import IntEnum
 
-from mlc.dialects import hlt
 from xdsl.ir import Operation, SSAValue
 
+from mlc.dialects import hlt
 
 MATERIALIZE = "hlt.materialize"
 """Attribute of movement whose result is to lie in memory: reading through it would cost more."""

@@ -27,9 +27,9 @@ from mlc.dialects import hlt
 from mlc.dialects.context import weights_of
 from mlc.dialects.hlt import Value
 from mlc.dialects.hlt.base import element_of, shape_of
-from mlc.dialects.hlt.dtypes import element_type, is_float, numpy_dtype
+from mlc.dialects.hlt.dtypes import element_type, numpy_dtype
 from mlc.lowering.graph.kinds import MATERIALIZE
-from mlc.lowering.graph.legal import conv_transpose, recurrent, resize
+from mlc.lowering.graph.legal import conv_transpose, pooling, recurrent, resize
 from mlc.lowering.graph.match import full
 from mlc.lowering.graph.rewrite import Rules, run_rules
 
@@ -52,45 +52,6 @@ def explicit_conv_padding(op: hlt.ConvOp) -> Value | None:
         return None
     padded = hlt.PadOp(op.x, low=(0, 0, *op.pads_low), high=(0, 0, *op.pads_high), mode="constant", value=0.0)
     return hlt.ConvOp(padded, op.w, strides=op.strides, dilations=op.dilations, groups=op.groups)
-
-
-@RULES.on(hlt.ReduceWindowOp)
-def explicit_window_padding(op: hlt.ReduceWindowOp) -> Value | None:
-    high = [a + b for a, b in zip(op.pads_high, op.overhang)]
-    if not any(op.pads_low) and not any(high):
-        return None
-    element = element_of(op.x)
-    fill = 0.0
-    if op.kind == "max":
-        fill = float("-inf") if is_float(element) else float(np.iinfo(numpy_dtype(element)).min)
-    padded = hlt.PadOp(op.x, low=op.pads_low, high=high, mode="constant", value=fill)
-    kind = "sum" if op.kind == "mean" else op.kind
-    pooled = hlt.ReduceWindowOp(padded, kind=kind, window=op.window, strides=op.strides, dilations=op.dilations)
-    if op.kind != "mean":
-        return pooled
-    counts = window_counts(op)
-    if counts.min() == counts.max():
-        return hlt.MulOp(pooled, splat_like(pooled, 1.0 / float(counts.min())))
-    moving = [i for i, extent in enumerate(counts.shape) if extent > 1]
-    shape = shape_of(pooled)
-    table = (1.0 / np.maximum(counts, 1)).astype(numpy_dtype(element)).reshape([counts.shape[i] for i in moving])
-    factors = hlt.BroadcastOp(hlt.ConstantOp(table), shape=shape, dims=tuple(moving))
-    return hlt.MulOp(pooled, factors)
-
-
-def window_counts(op: hlt.ReduceWindowOp) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """How many cells each window of a mean divides by; dims whose counts are all alike have extent 1."""
-    counts = np.ones((1,) * len(op.window), np.int64)
-    for axis, extent in enumerate(shape_of(op.x)):
-        low, high = op.pads_low[axis], op.pads_high[axis]
-        first, last = (-low, extent + high) if op.count_include_pad else (0, extent)
-        starts = np.arange(shape_of(op.result)[axis]) * op.strides[axis] - low
-        cells = starts[:, None] + np.arange(op.window[axis]) * op.dilations[axis]
-        inside = ((cells >= first) & (cells < last)).sum(1)
-        if inside.size and inside.min() == inside.max():
-            inside = inside[:1]
-        counts = counts * inside.reshape([-1 if i == axis else 1 for i in range(len(op.window))])
-    return counts
 
 
 @RULES.on(hlt.AttentionOp)
@@ -187,4 +148,5 @@ class LegalizePass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         store = weights_of(ctx)
-        run_rules(op, Rules(RULES, conv_transpose.rules(store), recurrent.RULES, resize.rules(store)))
+        parts = (conv_transpose.rules(store), pooling.rules(store), recurrent.RULES, resize.rules(store))
+        run_rules(op, Rules(RULES, *parts))

@@ -6,10 +6,11 @@ import math
 from typing import Any, TypeVar
 
 import numpy as np
-from mlc.dialects import hlt
-from mlc.dialects.hlt import Value
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr
 from xdsl.ir import Operation, SSAValue
+
+from mlc.dialects import hlt
+from mlc.dialects.hlt import Value
 
 OpT = TypeVar("OpT", bound=Operation)
 Array = np.ndarray[Any, Any]

@@ -6,6 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.ir import Block, Operation, SSAValue
+from xdsl.passes import ModulePass
+
 from mlc.dialects import hlt
 from mlc.dialects.context import weights_of
 from mlc.dialects.weights import WeightStore
@@ -13,10 +18,6 @@ from mlc.lowering.graph.derive import constant_op, derive, readable
 from mlc.lowering.graph.kinds import ANCHORS, MOVEMENT, all_read_through
 from mlc.lowering.graph.match import producer
 from mlc.lowering.graph.rewrite import NODE, functions
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.ir import Block, Operation, SSAValue
-from xdsl.passes import ModulePass
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.passes import ModulePass
+
 from mlc.dialects import hlt
 from mlc.dialects.context import weights_of
 from mlc.lowering.graph.canonicalize import simplifications
@@ -13,9 +17,6 @@ from mlc.lowering.graph.composites.matching import explained
 from mlc.lowering.graph.composites.normalization import norm_bias, norm_by_division, norm_by_product, norm_scale
 from mlc.lowering.graph.composites.softmax import log_softmax, softmax
 from mlc.lowering.graph.rewrite import Rules, run_rules
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp
-from xdsl.passes import ModulePass
 
 MATCHERS = (
     (hlt.MulOp, gelu),

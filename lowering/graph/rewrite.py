@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from mlc.dialects.hlt import Value, node_name
 from xdsl.dialects.builtin import ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.traits import IsTerminator
 
+from mlc.dialects.hlt import Value, node_name
 from mlc.errors import InternalError
 
 Rule = Callable[[Any], "Value | Sequence[Value] | None"]

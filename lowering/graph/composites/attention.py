@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from xdsl.ir import Operation, SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.lowering.graph.composites.matching import either_order, number, require, spread
 from mlc.lowering.graph.match import is_splat, producer
-from xdsl.ir import Operation, SSAValue
 
 _PASSABLE = (hlt.ReshapeOp, hlt.TransposeOp)
 

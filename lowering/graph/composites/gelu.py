@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 
+from xdsl.ir import SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.lowering.graph.composites.matching import Product, either_order, near, number, product_of, require
 from mlc.lowering.graph.match import is_splat, producer
-from xdsl.ir import SSAValue
 
 _CUBIC = 0.044715
 

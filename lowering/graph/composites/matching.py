@@ -8,10 +8,11 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from xdsl.ir import Operation, SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value, node_name
 from mlc.lowering.graph.match import producer, splat
-from xdsl.ir import Operation, SSAValue
 
 
 class Mismatch(Exception):

@@ -5,12 +5,13 @@ First the core is found, without scale and bias; then products and sums with con
 
 from __future__ import annotations
 
+from xdsl.ir import SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.lowering.graph.composites.matching import Mismatch, either_order, number, past_units, require, spread
 from mlc.lowering.graph.composites.softmax import repeats_along
 from mlc.lowering.graph.match import producer, splat
-from xdsl.ir import SSAValue
 
 Norm = hlt.LayerNormOp | hlt.RmsNormOp
 

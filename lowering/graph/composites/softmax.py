@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from xdsl.ir import SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.lowering.graph.composites.matching import past_units, require, spread
 from mlc.lowering.graph.match import producer
-from xdsl.ir import SSAValue
 
 
 def softmax(op: hlt.DivOp) -> Value | None:

@@ -6,14 +6,15 @@ import hashlib
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from xdsl.ir import Operation, SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.dialects.hlt.dtypes import element_type
 from mlc.dialects.weights import WeightStore
 from mlc.lowering.graph.derive import constant_op, derive, readable
 from mlc.lowering.graph.fold_constants import Expression
-from numpy.typing import NDArray
-from xdsl.ir import Operation, SSAValue
 
 
 def table(array: NDArray[Any], store: WeightStore | None) -> hlt.ConstantOp | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.dialects.hlt.base import element_of, shape_of
@@ -15,7 +17,6 @@ from mlc.lowering.graph.legal.constants import table
 from mlc.lowering.graph.match import full
 from mlc.lowering.graph.rewrite import Rules
 from mlc.lowering.scalar import is_half
-from numpy.typing import NDArray
 
 
 def rules(store: WeightStore | None) -> Rules:

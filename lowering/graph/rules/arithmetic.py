@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from xdsl.ir import Attribute, Operation, SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.lowering.graph.match import constant, full_like, is_splat, producer, single_use, splat
 from mlc.lowering.graph.rewrite import Rules
-from xdsl.ir import Attribute, Operation, SSAValue
 
 RULES = Rules()
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.ir import SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.lowering.graph.match import producer
 from mlc.lowering.graph.rewrite import Rules
-from xdsl.ir import SSAValue
 
 RULES = Rules()
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from xdsl.ir import SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.dialects.weights import WeightStore
 from mlc.lowering.graph.derive import constant_op, readable, reader
 from mlc.lowering.graph.rewrite import Rules
-from xdsl.ir import SSAValue
 
 MAX_INDICES = 1 << 16
 """Index tensors of more elements than this are not looked at."""

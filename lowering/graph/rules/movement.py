@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.ir import SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.lowering.graph.match import full_like, is_splat, only_units_differ, producer, splat, without_units
 from mlc.lowering.graph.rewrite import Rules
-from xdsl.ir import SSAValue
 
 RULES = Rules()
 

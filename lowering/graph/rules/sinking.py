@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from xdsl.ir import Operation, SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
 from mlc.lowering.graph.kinds import ELEMENTWISE, MOVEMENT
 from mlc.lowering.graph.match import OpT, full, only_units_differ, producer, splat
 from mlc.lowering.graph.rewrite import Rules
-from xdsl.ir import Operation, SSAValue
 
 RULES = Rules()
 
