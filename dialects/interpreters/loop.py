@@ -11,15 +11,15 @@ from itertools import groupby, product
 from typing import Any, TypeAlias
 
 import numpy as np
+from xdsl.dialects import arith
+from xdsl.dialects.builtin import FloatAttr, IntegerAttr, MemRefType
+from xdsl.ir import Block, Operation, SSAValue
+
 from mlc.dialects.hlt.dtypes import numpy_dtype
 from mlc.dialects.interpreters.numerics import lift, settle, to_double
 from mlc.dialects.interpreters.scalar import SCALAR
 from mlc.dialects.loop import ComputeOp, Dim, IndexOp, KernelOp, MapAttr, ScratchOp, YieldOp
 from mlc.dialects.loop.affine import evaluate, subscripts_of
-from xdsl.dialects import arith
-from xdsl.dialects.builtin import FloatAttr, IntegerAttr, MemRefType
-from xdsl.ir import Block, Operation, SSAValue
-
 from mlc.errors import InternalError, ModelError
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]

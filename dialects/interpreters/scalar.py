@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
+from xdsl.dialects import arith
+from xdsl.ir import Operation
+
 from mlc.dialects.hlt.dtypes import numpy_dtype
 from mlc.dialects.interpreters.elementwise import divide
 from mlc.dialects.interpreters.numerics import cast
-from xdsl.dialects import arith
-from xdsl.ir import Operation
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Meaning: TypeAlias = Callable[..., Array]

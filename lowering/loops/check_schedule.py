@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from xdsl.utils.exceptions import VerifyException
+
 from mlc.dialects.interpreters.loop import evaluate_constants
 from mlc.dialects.loop import ComputeOp, Plan
-from xdsl.utils.exceptions import VerifyException
 
 
 def check_schedule(op: ComputeOp, plan: Plan) -> None:

@@ -7,10 +7,10 @@ import re
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
-from mlc.dialects.interpreters.loop import run_kernel
-from mlc.dialects.loop import KernelOp
 from xdsl.utils.exceptions import VerifyException
 
+from mlc.dialects.interpreters.loop import run_kernel
+from mlc.dialects.loop import KernelOp
 from mlc.testing.computes import Case, cases, plans
 from mlc.testing.kernels import TARGETS
 from mlc.testing.loops import compile_loop, guarded, intact
