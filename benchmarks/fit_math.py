@@ -141,7 +141,7 @@ def erf(x: Real) -> Real:
 
 
 def erfc(x: Real) -> Real:
-    """``1 - erf x`` for ``x >= 1``, by its continued fraction."""
+    """``1 - erf x`` for ``x`` not near zero, by its continued fraction."""
     fraction = np.zeros_like(x)
     for k in range(600, 0, -1):
         fraction = k / np.longdouble(2) / (x + fraction)
@@ -200,14 +200,19 @@ def exp2_fit(degree: int) -> Fit:
     return relative(np.exp2, -0.5, 0.5, degree, known=(1.0,))
 
 
-def erf_fit(degree: int) -> Fit:
-    """``P`` of ``erf x = x + x P(x^2)``, up to one."""
-    return Fit(lambda t: over_root(erf)(t) - 1, over_root(erf), TINY, 1.0, degree)
+def erf_ranges(dtype: Any) -> tuple[float, float]:
+    """Where the second form of erf begins, and from where on erf rounds to one."""
+    return 0.94, 3.93 if dtype is np.float32 else 5.93
 
 
-def erfc_fit(high: float, degree: int) -> Fit:
-    """The logarithm to base 2 of ``1 - erf``, from one to ``high``, as exact as it must be to subtract from one."""
-    return Fit(lambda a: np.log2(erfc(a)), lambda a: erf(a) / erfc(a) / LN2, 1.0, high, degree)
+def erf_fit(dtype: Any, degree: int) -> Fit:
+    """``P`` of ``erf x = x + x P(x^2)``, in the first range."""
+    return Fit(lambda t: over_root(erf)(t) - 1, over_root(erf), TINY, erf_ranges(dtype)[0] ** 2, degree)
+
+
+def erfc_fit(dtype: Any, degree: int) -> Fit:
+    """The logarithm to base 2 of ``1 - erf`` in the second range, as exact as it must be to subtract from one."""
+    return Fit(lambda a: np.log2(erfc(a)), lambda a: erf(a) / erfc(a) / LN2, *erf_ranges(dtype), degree)
 
 
 def sine_tail(degree: int) -> Fit:
@@ -251,8 +256,9 @@ CONSTANTS: dict[str, Callable[[Any], tuple[float, ...]]] = {
     "LN2": lambda dtype: parts(LN2_EXACT, dtype, 2, 11),
     "HALF_PI": lambda dtype: parts(PI_EXACT / 2, np.float64, 2 if dtype is np.float32 else 4, 27),
     "HALF_PI_SUM": lambda dtype: parts(PI_EXACT / 2, dtype, 2, 0),
+    "ERF_RANGES": erf_ranges,
 }
-"""Constants in parts: by name, a function of the type."""
+"""Constants, in parts where one number does not hold them: by name, a function of the type."""
 
 FITS: dict[str, dict[str, Fit]] = {
     "EXP": {
@@ -265,8 +271,8 @@ FITS: dict[str, dict[str, Fit]] = {
     },
     "ARTANH": {"f32": artanh_tail(3), "f64": artanh_tail(8)},
     "EXP2": {"f32": exp2_fit(5), "f64": exp2_fit(11)},
-    "ERF": {"f32": erf_fit(6), "f64": erf_fit(15)},
-    "ERFC": {"f32": erfc_fit(3.93, 6), "f64": erfc_fit(5.93, 15)},
+    "ERF": {"f32": erf_fit(np.float32, 5), "f64": erf_fit(np.float64, 16)},
+    "ERFC": {"f32": erfc_fit(np.float32, 5), "f64": erfc_fit(np.float64, 16)},
     "SIN": {"f32": sine_tail(3), "f64": sine_tail(6)},
     "COS": {"f32": cosine_tail(2), "f64": cosine_tail(6)},
     "ATAN": {"f32": arctan_tail(4), "f64": arctan_tail(11)},

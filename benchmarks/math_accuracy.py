@@ -81,7 +81,7 @@ FUNCTIONS = (
     Function("exp", math.ExpOp, np.exp, _of(1.2, 1.2)),
     Function("log", math.LogOp, np.log, _of(0.9, 0.9)),
     Function("tanh", math.TanhOp, np.tanh, _of(3.0, 3.0)),
-    Function("erf", math.ErfOp, exact_erf, _of(1.4, 2.1)),
+    Function("erf", math.ErfOp, exact_erf, _of(1.8, 2.1)),
     Function("sin", math.SinOp, np.sin, _of(1.6, 2.3), bound=QUADRANTS),
     Function("cos", math.CosOp, np.cos, _of(1.6, 2.3), bound=QUADRANTS),
     Function("tan", math.TanOp, np.tan, _of(3.8, 3.8), bound=QUADRANTS),

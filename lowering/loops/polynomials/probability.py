@@ -4,23 +4,21 @@ from __future__ import annotations
 
 from xdsl.ir import SSAValue
 
-from mlc.lowering.loops.polynomials.coefficients import ERF, ERFC, EXP2
+from mlc.lowering.loops.polynomials.coefficients import ERF, ERF_RANGES, ERFC, EXP2
 from mlc.lowering.loops.polynomials.evaluate import absolute, format_of, horner, round_even, with_sign
 from mlc.lowering.scalar import Scalar
 
-_ONE = {"f32": 3.93, "f64": 5.93}
-"""From here on erf rounds to one."""
-
 
 def erf(s: Scalar, x: SSAValue) -> SSAValue:
-    """The error function: ``x + x P(x^2)`` up to one, then ``1 - 2**Q(|x|)``.
+    """The error function: ``x + x P(x^2)`` for small ``x``, then ``1 - 2**Q(|x|)`` up to where it rounds to one.
 
     ``P`` and ``Q`` have the same degree: one evaluation serves both, with coefficients chosen by range.
     """
     name = format_of(x.type).name
     one = s.constant(1.0, x.type)
-    a = s.minimum(absolute(s, x), s.constant(_ONE[name], x.type))
-    large = s.compare("gt", a, one)
+    split, highest = (s.constant(bound, x.type) for bound in ERF_RANGES[name])
+    a = s.minimum(absolute(s, x), highest)
+    large = s.compare("gt", a, split)
     t = s.select(large, a, s.mul(a, a))
     pairs = [
         s.select(large, s.constant(q, x.type), s.constant(p, x.type))
