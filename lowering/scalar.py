@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from xdsl.dialects import arith, math
 from xdsl.dialects.builtin import (
+    AnyFloat,
     BFloat16Type,
     Float16Type,
     Float32Type,
@@ -26,24 +27,13 @@ from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from mlc.dialects.loop import IndexOp, LdexpOp, YieldOp
 
-Body: TypeAlias = "Callable[..., SSAValue | Sequence[SSAValue]]"
-"""Builds a region's code: called with a `Scalar` and the block's arguments; returns what the region yields."""
-
-_FLOATS = (Float16Type, BFloat16Type, Float32Type, Float64Type)
+_RANKS: dict[type[Attribute], int] = {Float16Type: 0, BFloat16Type: 0, Float32Type: 1, Float64Type: 2}
+"""Which of two float types is the wider one."""
 
 
 def is_half(element: Attribute) -> bool:
     """Whether the element type computes in f32."""
     return isinstance(element, Float16Type | BFloat16Type)
-
-
-def region(types: Sequence[Attribute], body: Body) -> Region:
-    """A region with arguments of ``types`` whose code ``body`` builds."""
-    block = Block(arg_types=types)
-    result = body(Scalar(block), *block.args)
-    values = [result] if isinstance(result, SSAValue) else list(result)
-    block.add_op(YieldOp.of(*values))
-    return Region(block)
 
 
 class Scalar:
@@ -58,7 +48,7 @@ class Scalar:
         self.block.add_op(made)
         return made.results[0]
 
-    def constant(self, value: float | int | bool, element: Attribute) -> SSAValue:
+    def constant(self, value: float, element: Attribute) -> SSAValue:
         """A constant of the element type."""
         if isinstance(element, IntegerType):
             width = element.width.data
@@ -67,7 +57,8 @@ class Scalar:
                 number -= 1 << width
             attr: Attribute = IntegerAttr(number, element)
         else:
-            attr = FloatAttr(float(value), element)  # type: ignore[arg-type]
+            assert isinstance(element, AnyFloat)
+            attr = FloatAttr(float(value), element)
         made = arith.ConstantOp.create(properties={"value": attr}, result_types=[element])
         self.block.add_op(made)
         return made.results[0]
@@ -85,7 +76,7 @@ class Scalar:
         if is_half(element):
             wide = [self.widen(a) for a in args]
             return self.narrow(self.op(float_op, wide, f32), element)
-        if isinstance(element, _FLOATS):
+        if type(element) in _RANKS:
             return self.op(float_op, args, element)
         assert int_op is not None
         return self.op(int_op, args, element)
@@ -189,8 +180,36 @@ class Scalar:
         return self.op(arith.ExtUIOp if unsigned else arith.ExtSIOp, [x], to)
 
     def _float_to_float(self, x: SSAValue, to: Attribute) -> SSAValue:
-        order = {Float16Type: 0, BFloat16Type: 0, Float32Type: 1, Float64Type: 2}
-        source_rank, rank = order[type(x.type)], order[type(to)]
+        source_rank, rank = _RANKS[type(x.type)], _RANKS[type(to)]
         if source_rank == rank:
             return self.narrow(self.widen(x), to)
         return self.op(arith.ExtFOp if rank > source_rank else arith.TruncFOp, [x], to)
+
+
+Values: TypeAlias = SSAValue | Sequence[SSAValue]
+Body: TypeAlias = (
+    Callable[[Scalar], Values]
+    | Callable[[Scalar, SSAValue], Values]
+    | Callable[[Scalar, SSAValue, SSAValue], Values]
+    | Callable[[Scalar, SSAValue, SSAValue, SSAValue], Values]
+    | Callable[[Scalar, SSAValue, SSAValue, SSAValue, SSAValue], Values]
+    | Callable[[Scalar, *tuple[SSAValue, ...]], Values]
+)
+"""Builds a region's code: called with a `Scalar` and the block's arguments; returns what the region yields.
+
+Spelled out by number of arguments, so that type checkers know the parameters of a lambda.
+"""
+
+
+def region(types: Sequence[Attribute], body: Body) -> Region:
+    """A region with arguments of ``types`` whose code ``body`` builds."""
+    block = Block(arg_types=types)
+    result = body(Scalar(block), *block.args)
+    values = [result] if isinstance(result, SSAValue) else list(result)
+    block.add_op(YieldOp.of(*values))
+    return Region(block)
+
+
+def last(s: Scalar, *args: SSAValue) -> SSAValue:
+    """The body that yields its last argument: a finish that returns the accumulator as it is."""
+    return args[-1]

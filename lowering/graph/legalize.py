@@ -7,6 +7,7 @@
     hlt.lrn                      ->  squares, a window over the channels, a power
     hlt.conv_transpose           ->  hlt.conv for all phases, and a shuffle (`legal.conv_transpose`)
     hlt.lstm, hlt.gru, hlt.rnn   ->  dot_general for all steps, cells of one direction (`legal.recurrent`)
+    hlt.sort, hlt.top_k          ->  ranks by comparing all with all, a scatter (`legal.sort`)
     hlt.resize                   ->  gathers and products, dim by dim (`legal.resize`)
 
 Every rule keeps the reference meaning; afterwards all padding is explicit.
@@ -29,7 +30,7 @@ from mlc.dialects.hlt import Value
 from mlc.dialects.hlt.base import element_of, shape_of
 from mlc.dialects.hlt.dtypes import element_type, numpy_dtype
 from mlc.lowering.graph.kinds import MATERIALIZE
-from mlc.lowering.graph.legal import conv_transpose, pooling, recurrent, resize
+from mlc.lowering.graph.legal import conv_transpose, pooling, recurrent, resize, scan, sort
 from mlc.lowering.graph.match import full
 from mlc.lowering.graph.rewrite import Rules, run_rules
 
@@ -148,5 +149,12 @@ class LegalizePass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         store = weights_of(ctx)
-        parts = (conv_transpose.rules(store), pooling.rules(store), recurrent.RULES, resize.rules(store))
+        parts = (
+            conv_transpose.rules(store),
+            pooling.rules(store),
+            recurrent.RULES,
+            resize.rules(store),
+            scan.RULES,
+            sort.RULES,
+        )
         run_rules(op, Rules(RULES, *parts))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mlc.dialects import hlt
 from mlc.dialects.loop import KernelOp
-from mlc.lowering.kernels import contraction, elementwise, index, normalization, recurrent, reduction, shape
+from mlc.lowering.kernels import contraction, elementwise, index, normalization, recurrent, reduction, scan, shape
 from mlc.lowering.kernels.builder import KernelBuilder, lower_operation, lowerable
 
-FAMILIES = (contraction, elementwise, index, normalization, recurrent, reduction, shape)
+FAMILIES = (contraction, elementwise, index, normalization, recurrent, reduction, scan, shape)
 
 
 def lower_fusion(fusion: hlt.FusionOp, name: str) -> KernelOp:

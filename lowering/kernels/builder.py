@@ -12,6 +12,15 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
+from xdsl.dialects.builtin import (
+    IntegerType,
+    MemRefType,
+    StringAttr,
+    TensorType,
+    UnitAttr,
+)
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt.layout import LayoutAttr
 from mlc.dialects.loop import (
@@ -24,17 +33,8 @@ from mlc.dialects.loop import (
     ScratchOp,
 )
 from mlc.dialects.loop.affine import Expr, dim, floordiv, mod
-from mlc.lowering.scalar import Body, region
-from xdsl.dialects.builtin import (
-    IntegerType,
-    MemRefType,
-    StringAttr,
-    TensorType,
-    UnitAttr,
-)
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
-
 from mlc.errors import InternalError, UnsupportedError
+from mlc.lowering.scalar import Body, Scalar, Values, last, region
 
 Index: TypeAlias = Sequence[Expr]
 """A logical index of a tensor: one expression per dim."""
@@ -44,7 +44,7 @@ Index: TypeAlias = Sequence[Expr]
 class Splat:
     """A tensor whose elements are all one known number."""
 
-    value: float | int | bool
+    value: float
     element: Attribute
 
 
@@ -89,8 +89,9 @@ def is_unsigned(element: Attribute) -> bool:
     return isinstance(element, IntegerType) and str(element).startswith("ui")
 
 
-def memref_type(tensor: TensorType) -> MemRefType:
-    """The buffer of a tensor, laid out as its encoding says."""
+def memref_type(type_: Attribute) -> MemRefType[Attribute]:
+    """The buffer of a tensor type, laid out as its encoding says."""
+    tensor = _tensor(type_)
     shape = tensor.get_shape()
     if isinstance(tensor.encoding, LayoutAttr):
         shape = tensor.encoding.physical_shape(shape)
@@ -111,8 +112,7 @@ class KernelBuilder:
 
         The layouts of results are those of the fusion's own ``result_types``.
         """
-        tensors = [_tensor(t) for t in (*(v.type for v in operands), *result_types)]
-        self.block = Block(arg_types=[memref_type(t) for t in tensors])
+        self.block = Block(arg_types=[memref_type(t) for t in (*(v.type for v in operands), *result_types)])
         self.name = name
         self.sources: dict[SSAValue, Source] = {}
         self.outputs: dict[SSAValue, Buffer] = {}
@@ -123,7 +123,7 @@ class KernelBuilder:
 
     def kernel(self) -> KernelOp:
         """The finished kernel."""
-        properties: dict[str, Attribute | None] = {"sym_name": StringAttr(self.name)}
+        properties: dict[str, Attribute] = {"sym_name": StringAttr(self.name)}
         if any(isinstance(op, ComputeOp) and op.subscripts for op in self.block.ops):
             self.block.insert_arg(STATUS, len(self.block.args))
             properties["checked"] = UnitAttr()
@@ -170,7 +170,7 @@ class KernelBuilder:
     def fill(self, target: Buffer, source: Splat) -> None:
         """Write one number everywhere."""
         dims = result_dims(target.shape)
-        self.compute([], [(target, ids(dims))], dims, finish=lambda s: s.constant(source.value, target.element))
+        self.compute([(source, ids(dims))], [(target, ids(dims))], dims, finish=last)
 
     # --- computes
 
@@ -181,15 +181,15 @@ class KernelBuilder:
         dims: Sequence[Dim],
         *,
         finish: Body,
-        init: Body | None = None,
+        start: Sequence[Splat] = (),
         map: Body | None = None,
         combine: Body | None = None,
-        accumulators: Sequence[Attribute] = (),
         elems: Sequence[tuple[Buffer, Index]] = (),
         subscripts: Sequence[tuple[Buffer, Index]] = (),
     ) -> ComputeOp:
         """Append a compute. Splats among ``ins`` become constants inside the regions.
 
+        A reduction's accumulators ``start`` from known numbers; ``finish`` sees them after the operands.
         ``affine.subscript(i, extent)`` in an index is the value of ``subscripts[i]``; it is checked at run time.
         """
         ranges = {d.name: d.extent for d in dims}
@@ -198,11 +198,16 @@ class KernelBuilder:
         types = [b.element for b, _ in real]
         sources = [b for b, _ in ins]
 
+        accumulators = [s.element for s in start]
+
+        def initial(s: Scalar, *_: SSAValue) -> list[SSAValue]:
+            return [s.constant(number.value, number.element) for number in start]
+
         def with_splats(body: Body) -> Body:
-            def build(scalar: Any, *args: SSAValue) -> Any:
+            def build(s: Scalar, *args: SSAValue) -> Values:
                 rest = iter(args)
-                full = [scalar.constant(s.value, s.element) if isinstance(s, Splat) else next(rest) for s in sources]
-                return body(scalar, *full, *rest)
+                full = [s.constant(b.value, b.element) if isinstance(b, Splat) else next(rest) for b in sources]
+                return body(s, *full, *rest)
 
             return build
 
@@ -211,7 +216,7 @@ class KernelBuilder:
             [b.memref for b, _ in outs],
             DimsAttr(tuple(dims)),
             maps,
-            init=region(types, with_splats(init)) if init else None,
+            init=region(types, initial) if start else None,
             map=region(types, with_splats(map)) if map else None,
             combine=region([*accumulators, *accumulators], combine) if combine else None,
             finish=region([*types, *accumulators], with_splats(finish)),
@@ -222,13 +227,13 @@ class KernelBuilder:
         return made
 
 
-def _tensor(type_: Attribute) -> TensorType:
+def _tensor(type_: Attribute) -> TensorType[Attribute]:
     if not isinstance(type_, TensorType):
         raise InternalError(f"{type_} is no tensor")
     return type_
 
 
-def _buffer(memref: SSAValue, tensor: TensorType) -> Buffer:
+def _buffer(memref: SSAValue, tensor: TensorType[Attribute]) -> Buffer:
     layout = tensor.encoding if isinstance(tensor.encoding, LayoutAttr) else None
     return Buffer(memref, tensor.get_shape(), layout)
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.dialects.builtin import f32
+from xdsl.ir import Attribute, SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt.base import shape_of
 from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr, constant
-from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, ids, lowers, result_dims
-from mlc.lowering.scalar import Scalar, is_half
-from xdsl.dialects.builtin import f32
-from xdsl.ir import Attribute, SSAValue
-
 from mlc.errors import UnsupportedError
+from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, Splat, ids, lowers, result_dims
+from mlc.lowering.scalar import Scalar, is_half
 
 
 def accumulator(element: Attribute) -> Attribute:
@@ -34,15 +34,17 @@ def sum_of_products(
     def product(s: Scalar, a: SSAValue, b: SSAValue) -> SSAValue:
         return s.mul(s.widen(a), s.widen(b))
 
+    def finish(s: Scalar, *args: SSAValue) -> SSAValue:
+        return s.cast(args[-1], element)
+
     builder.compute(
         ins,
         [out],
         dims,
-        init=lambda s, *_: s.constant(0, acc),
+        start=[Splat(0, acc)],
         map=product,
-        combine=lambda s, x, y: s.add(x, y),
-        finish=lambda s, *args: s.cast(args[-1], element),
-        accumulators=[acc],
+        combine=Scalar.add,
+        finish=finish,
     )
 
 

@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from xdsl.dialects import arith, math
+from xdsl.dialects.builtin import IntegerType, i1
+from xdsl.ir import Operation, SSAValue
+
 from mlc.dialects import hlt
+from mlc.dialects.hlt.base import element_of
 from mlc.dialects.loop import RemfOp
 from mlc.lowering.kernels.builder import KernelBuilder, ids, is_unsigned, lowers, result_dims, signless
 from mlc.lowering.scalar import Scalar
-from xdsl.dialects import arith, math
-from xdsl.dialects.builtin import IntegerType, TensorType, i1
-from xdsl.ir import Attribute, Operation, SSAValue
 
 Form = Callable[[Scalar, Any, Sequence[SSAValue]], SSAValue]
 """Builds the scalar code of an operation from its operands' elements."""
 
 
-def _element(value: SSAValue) -> Attribute:
-    assert isinstance(value.type, TensorType)
-    return value.type.element_type
-
-
 def _unsigned(op: Operation) -> bool:
-    return is_unsigned(_element(op.operands[0]))
+    return is_unsigned(element_of(op.operands[0]))
 
 
 def _math(cls: type[Operation]) -> Form:
@@ -112,12 +109,12 @@ def _gelu(s: Scalar, op: hlt.GeluOp, a: Sequence[SSAValue]) -> SSAValue:
 
 
 def _compare(s: Scalar, op: hlt.CompareOp, a: Sequence[SSAValue]) -> SSAValue:
-    unsigned = _unsigned(op) or _element(op.operands[0]) == i1
+    unsigned = _unsigned(op) or element_of(op.operands[0]) == i1
     return s.compare(op.predicate, a[0], a[1], unsigned=unsigned)
 
 
 def _cast(s: Scalar, op: hlt.CastOp, a: Sequence[SSAValue]) -> SSAValue:
-    to = _element(op.result)
+    to = element_of(op.result)
     return s.cast(a[0], signless(to), from_unsigned=_unsigned(op), to_unsigned=is_unsigned(to))
 
 
@@ -193,9 +190,13 @@ def lower_elementwise(builder: KernelBuilder, op: Operation) -> None:
     sources = [builder.source(v) for v in op.operands]
     target = builder.result(result)
     dims = result_dims(target.shape)
+
+    def finish(s: Scalar, *args: SSAValue) -> SSAValue:
+        return form(s, op, args)
+
     builder.compute(
         [(s, ids(dims)) for s in sources],
         [(target, ids(dims))],
         dims,
-        finish=lambda s, *args: form(s, op, args),
+        finish=finish,
     )

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import TypeAlias
+
+from xdsl.dialects import math
+from xdsl.dialects.builtin import FloatAttr, f32
+from xdsl.ir import Attribute, SSAValue
 
 from mlc.dialects import hlt
 from mlc.dialects.loop.affine import Expr
-from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, ids, lowers, result_dims
+from mlc.lowering.kernels.builder import Buffer, Index, KernelBuilder, Source, Splat, ids, lowers, result_dims
 from mlc.lowering.kernels.contraction import accumulator
-from mlc.lowering.scalar import Scalar
-from xdsl.dialects import math
-from xdsl.dialects.builtin import FloatAttr, f32
-from xdsl.ir import SSAValue
+from mlc.lowering.scalar import Body, Scalar, last
 
 NONPOSITIVE = "nonpositive"
 """Attribute of a `math.exp` whose operand is known to be at most 0."""
+
+Operand: TypeAlias = tuple[Source, Index]
 
 
 class Rows:
@@ -31,9 +35,21 @@ class Rows:
         self.row_shape = [d.extent for i, d in enumerate(self.dims) if i not in self.axes]
         self.row_index: list[Expr] = [e for i, e in enumerate(self.index) if i not in self.axes]
 
-    def per_row(self, element: object = f32) -> Buffer:
+    def per_row(self, element: Attribute) -> Buffer:
         """Scratch with one value per row."""
-        return self.builder.scratch(self.row_shape, element)  # type: ignore[arg-type]
+        return self.builder.scratch(self.row_shape, element)
+
+    def sum(self, ins: Sequence[Operand], out: Buffer, *, map: Body, finish: Body) -> None:
+        """Per row, ``finish`` of the sum over ``map`` of the operands' elements."""
+        self.builder.compute(
+            ins,
+            [(out, self.row_index)],
+            self.folding,
+            start=[Splat(0.0, out.element)],
+            map=map,
+            combine=Scalar.add,
+            finish=finish,
+        )
 
 
 @lowers(hlt.SoftmaxOp)
@@ -50,11 +66,10 @@ def lower_softmax(builder: KernelBuilder, op: hlt.SoftmaxOp) -> None:
         [x],
         [(peak, row)],
         rows.folding,
-        init=lambda s, *_: s.constant(float("-inf"), acc),
-        map=lambda s, a: s.widen(a),
-        combine=lambda s, a, b: s.max_number(a, b),
-        finish=lambda s, *args: args[-1],
-        accumulators=[acc],
+        start=[Splat(float("-inf"), acc)],
+        map=Scalar.widen,
+        combine=Scalar.max_number,
+        finish=last,
     )
     if op.log:
         _log_softmax(rows, x, peak, total, target)
@@ -64,11 +79,10 @@ def lower_softmax(builder: KernelBuilder, op: hlt.SoftmaxOp) -> None:
         [x, (peak, row)],
         [(total, row)],
         rows.folding,
-        init=lambda s, *_: s.constant(0.0, acc),
+        start=[Splat(0.0, acc)],
         map=lambda s, a, m: [_exp_of_difference(s, a, m)] * 2,
-        combine=lambda s, a, b: s.add(a, b),
-        finish=lambda s, *args: s.div(s.constant(1.0, acc), args[-1]),
-        accumulators=[acc],
+        combine=Scalar.add,
+        finish=lambda s, a, m, exponentials: s.div(s.constant(1.0, acc), exponentials),
         elems=[(values, rows.index)],
     )
     builder.compute(
@@ -87,38 +101,20 @@ def _exp_of_difference(s: Scalar, a: SSAValue, peak: SSAValue) -> SSAValue:
     return result
 
 
-def _log_softmax(rows: Rows, x: tuple[Source, list[Expr]], peak: Buffer, total: Buffer, target: Buffer) -> None:
+def _log_softmax(rows: Rows, x: Operand, peak: Buffer, total: Buffer, target: Buffer) -> None:
     """``x - (max + log(sum(exp(x - max))))``."""
-    row, acc = rows.row_index, peak.element
-    rows.builder.compute(
+    row = rows.row_index
+    rows.sum(
         [x, (peak, row)],
-        [(total, row)],
-        rows.folding,
-        init=lambda s, *_: s.constant(0.0, acc),
+        total,
         map=_exp_of_difference,
-        combine=lambda s, a, b: s.add(a, b),
-        finish=lambda s, a, m, acc_value: s.add(m, s.unary(math.LogOp, acc_value)),
-        accumulators=[acc],
+        finish=lambda s, a, m, exponentials: s.add(m, s.unary(math.LogOp, exponentials)),
     )
     rows.builder.compute(
         [x, (total, row)],
         [(target, rows.index)],
         rows.dims,
         finish=lambda s, a, t: s.cast(s.sub(s.widen(a), t), target.element),
-    )
-
-
-def _sum(rows: Rows, ins: list[tuple[Source, list[Expr]]], out: Buffer, value: object, finish: object) -> None:
-    acc = out.element
-    rows.builder.compute(
-        ins,
-        [(out, rows.row_index)],
-        rows.folding,
-        init=lambda s, *_: s.constant(0.0, acc),
-        map=value,  # type: ignore[arg-type]
-        combine=lambda s, a, b: s.add(a, b),
-        finish=finish,  # type: ignore[arg-type]
-        accumulators=[acc],
     )
 
 
@@ -130,13 +126,13 @@ def lower_layer_norm(builder: KernelBuilder, op: hlt.LayerNormOp) -> None:
     acc = accumulator(target.element)
     mean, inverse = rows.per_row(acc), rows.per_row(acc)
     x, row, share = (builder.source(op.x), rows.index), rows.row_index, 1.0 / rows.count
-    _sum(rows, [x], mean, lambda s, a: s.widen(a), lambda s, *args: s.mul(args[-1], s.constant(share, acc)))
+    rows.sum([x], mean, map=Scalar.widen, finish=lambda s, a, total: s.mul(total, s.constant(share, acc)))
 
     def square(s: Scalar, a: SSAValue, m: SSAValue) -> SSAValue:
         difference = s.sub(s.widen(a), m)
         return s.mul(difference, difference)
 
-    _sum(rows, [x, (mean, row)], inverse, square, _inverse_root(share, op.epsilon))
+    rows.sum([x, (mean, row)], inverse, map=square, finish=_inverse_root(share, op.epsilon))
     _scale_and_shift(rows, op, x, mean, inverse, target)
 
 
@@ -153,11 +149,11 @@ def lower_rms_norm(builder: KernelBuilder, op: hlt.RmsNormOp) -> None:
         wide = s.widen(a)
         return s.mul(wide, wide)
 
-    _sum(rows, [x], inverse, square, _inverse_root(1.0 / rows.count, op.epsilon))
+    rows.sum([x], inverse, map=square, finish=_inverse_root(1.0 / rows.count, op.epsilon))
     _scale_and_shift(rows, op, x, None, inverse, target)
 
 
-def _inverse_root(share: float, epsilon: float) -> object:
+def _inverse_root(share: float, epsilon: float) -> Body:
     """``1 / sqrt(sum * share + epsilon)``."""
 
     def finish(s: Scalar, *args: SSAValue) -> SSAValue:
@@ -171,13 +167,13 @@ def _inverse_root(share: float, epsilon: float) -> object:
 def _scale_and_shift(
     rows: Rows,
     op: hlt.LayerNormOp | hlt.RmsNormOp,
-    x: tuple[Source, list[Expr]],
+    x: Operand,
     mean: Buffer | None,
     inverse: Buffer,
     target: Buffer,
 ) -> None:
     tail = rows.index[op.axis :]
-    ins: list[tuple[Source, list[Expr]]] = [x, (inverse, rows.row_index)]
+    ins: list[Operand] = [x, (inverse, rows.row_index)]
     if mean is not None:
         ins.append((mean, rows.row_index))
     scale, bias = op.scale, getattr(op, "bias", None)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from mlc.dialects import hlt
-from mlc.dialects.loop import STATUS, BufferOp, CallOp, ConstantOp, KernelOp, StatusOp, ViewOp
-from mlc.lowering.kernels import lower_fusion
-from mlc.lowering.kernels.builder import KernelBuilder, ids, memref_type, result_dims, splat_of
-from xdsl.dialects.builtin import DenseArrayBase, FunctionType, IntegerAttr, ModuleOp, StringAttr, i64
+from collections.abc import Hashable
+
+from xdsl.dialects.builtin import DenseArrayBase, FunctionType, IntegerAttr, ModuleOp, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 
+from mlc.dialects import hlt
+from mlc.dialects.loop import STATUS, BufferOp, CallOp, ConstantOp, KernelOp, StatusOp, ViewOp
 from mlc.errors import InternalError
+from mlc.lowering.kernels import lower_fusion
+from mlc.lowering.kernels.builder import KernelBuilder, ids, memref_type, result_dims, splat_of
 
 
 class ProgramBuilder:
@@ -21,12 +23,12 @@ class ProgramBuilder:
         terminator = main.body.block.last_op
         assert isinstance(terminator, ReturnOp)
         self.returned = list(terminator.operands)
-        inputs = [memref_type(a.type) for a in main.body.block.args]  # type: ignore[arg-type]
-        outputs = [memref_type(v.type) for v in self.returned]  # type: ignore[arg-type]
+        inputs = [memref_type(a.type) for a in main.body.block.args]
+        outputs = [memref_type(v.type) for v in self.returned]
         self.block = Block(arg_types=[*inputs, *outputs])
         self.inputs = len(inputs)
         self.memrefs: dict[SSAValue, SSAValue] = dict(zip(main.body.block.args, self.block.args))
-        self.kernels: dict[str, KernelOp] = {}
+        self.kernels: dict[Hashable, KernelOp] = {}
         self.status: SSAValue | None = None
         self.targets: dict[SSAValue, SSAValue] = {}
         for value, argument in zip(self.returned, self.block.args[self.inputs :]):
@@ -61,7 +63,7 @@ class ProgramBuilder:
     def _constant(self, op: hlt.ConstantOp) -> None:
         made = ConstantOp.create(
             properties={"value": op.value},
-            result_types=[memref_type(op.result.type)],  # type: ignore[arg-type]
+            result_types=[memref_type(op.result.type)],
         )
         self.block.add_op(made)
         self.memrefs[op.result] = made.result
@@ -69,24 +71,31 @@ class ProgramBuilder:
     def _view(self, op: hlt.ReshapeOp) -> None:
         made = ViewOp.create(
             operands=[self.memrefs[op.x]],
-            result_types=[memref_type(op.result.type)],  # type: ignore[arg-type]
+            result_types=[memref_type(op.result.type)],
         )
         self.block.add_op(made)
         self.memrefs[op.result] = made.result
 
     def _fusion(self, op: hlt.FusionOp) -> None:
-        kernel = lower_fusion(op, "kernel")
-        weights = [i for i, v in enumerate(op.inputs) if _is_weight(v)]
-        if weights:
-            kernel.properties["weights"] = DenseArrayBase.from_list(i64, weights)
-        name = self._intern(kernel, op)
+        kernel = self._kernel(op)
         args = [self.memrefs[v] for v in op.inputs] + [self._result(v) for v in op.outputs]
         if kernel.checked is not None:
             args.append(self._status())
-        call = CallOp.make(name, args)
+        call = CallOp.make(kernel.sym_name.data, args)
         if "hlt.node" in op.attributes:
             call.attributes["hlt.node"] = op.attributes["hlt.node"]
         self.block.add_op(call)
+
+    def _kernel(self, op: hlt.FusionOp) -> KernelOp:
+        """The kernel of a fusion; fusions that do the same share one."""
+        key = signature(op)
+        found = self.kernels.get(key)
+        if found is None:
+            found = self.kernels[key] = lower_fusion(op, f"k{len(self.kernels)}_{_hint(op)}")
+            weights = [i for i, v in enumerate(op.inputs) if _is_weight(v)]
+            if weights:
+                found.properties["weights"] = DenseArrayBase.from_list(i64, weights)
+        return found
 
     def _status(self) -> SSAValue:
         """The status word, which all kernels that check share."""
@@ -96,20 +105,10 @@ class ProgramBuilder:
             self.status = made.result
         return self.status
 
-    def _intern(self, kernel: KernelOp, op: hlt.FusionOp) -> str:
-        """The name of a kernel with this very content, adding it if it is new."""
-        content = str(kernel)
-        found = self.kernels.get(content)
-        if found is None:
-            found = kernel
-            kernel.properties["sym_name"] = StringAttr(f"k{len(self.kernels)}_{_hint(op)}")
-            self.kernels[content] = kernel
-        return found.sym_name.data
-
     def _result(self, value: SSAValue) -> SSAValue:
         target = self.targets.get(value)
         if target is None:
-            made = BufferOp.create(result_types=[memref_type(value.type)])  # type: ignore[arg-type]
+            made = BufferOp.create(result_types=[memref_type(value.type)])
             self.block.add_op(made)
             target = made.result
         self.memrefs[value] = target
@@ -117,16 +116,29 @@ class ProgramBuilder:
 
     def _copy(self, value: SSAValue, argument: SSAValue) -> None:
         """A returned value that no kernel wrote there: an input, a constant, a view, or a second mention."""
-        builder = KernelBuilder("kernel", [value], [value], [value.type])
-        out = builder.outputs[value]
-        dims = result_dims(out.shape)
-        builder.compute([(builder.source(value), ids(dims))], [(out, ids(dims))], dims, finish=lambda s, x: x)
-        kernel = builder.kernel()
-        content = str(kernel)
-        found = self.kernels.setdefault(content, kernel)
-        if found is kernel:
-            kernel.properties["sym_name"] = StringAttr(f"k{len(self.kernels)}_copy")
+        key = ("copy", value.type)
+        found = self.kernels.get(key)
+        if found is None:
+            builder = KernelBuilder(f"k{len(self.kernels)}_copy", [value], [value], [value.type])
+            out = builder.outputs[value]
+            dims = result_dims(out.shape)
+            builder.compute([(builder.source(value), ids(dims))], [(out, ids(dims))], dims, finish=lambda s, x: x)
+            found = self.kernels[key] = builder.kernel()
         self.block.add_op(CallOp.make(found.sym_name.data, [self.memrefs[value], argument]))
+
+
+def signature(op: hlt.FusionOp) -> Hashable:
+    """What a fusion computes, whatever its operands are: equal signatures get one kernel."""
+    numbers: dict[SSAValue, int] = {a: i for i, a in enumerate(op.body.block.args)}
+    lines: list[Hashable] = []
+    for inner in op.body.block.ops:
+        for result in inner.results:
+            numbers[result] = len(numbers)
+        operands = tuple(numbers[v] for v in inner.operands)
+        properties = tuple(sorted(inner.properties.items()))
+        lines.append((inner.name, operands, properties, tuple(inner.result_types)))
+    inputs = tuple((v.type, _is_weight(v)) for v in op.inputs)
+    return inputs, tuple(op.result_types), tuple(lines)
 
 
 def _is_weight(value: SSAValue) -> bool:

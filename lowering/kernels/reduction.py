@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from math import prod
 
-from mlc.dialects import hlt
-from mlc.dialects.hlt.base import element_of, shape_of
-from mlc.dialects.loop import Dim
-from mlc.dialects.loop.affine import Expr
-from mlc.lowering.kernels.builder import KernelBuilder, ids, is_unsigned, lowers, result_dims
-from mlc.lowering.kernels.contraction import accumulator
-from mlc.lowering.scalar import Scalar
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import IntegerType, i64
 from xdsl.ir import Attribute, SSAValue
 
+from mlc.dialects import hlt
+from mlc.dialects.hlt.base import element_of, shape_of
+from mlc.dialects.loop import Dim
+from mlc.dialects.loop.affine import Expr
 from mlc.errors import UnsupportedError
+from mlc.lowering.kernels.builder import KernelBuilder, Splat, ids, is_unsigned, lowers, result_dims
+from mlc.lowering.kernels.contraction import accumulator
+from mlc.lowering.scalar import Scalar, last
 
 
-def identity(kind: str, element: Attribute, unsigned: bool = False) -> float | int | bool:
+def identity(kind: str, element: Attribute, unsigned: bool = False) -> float:
     """The value that a fold of this kind starts from."""
     if kind in ("sum", "mean", "any"):
         return 0
@@ -75,11 +75,10 @@ def lower_reduce(builder: KernelBuilder, op: hlt.ReduceOp) -> None:
         [(source, index)],
         [(target, out)],
         [*dims, *folds],
-        init=lambda s, *_: s.constant(identity(kind, acc, unsigned), acc),
-        map=lambda s, x: s.widen(x),
+        start=[Splat(identity(kind, acc, unsigned), acc)],
+        map=Scalar.widen,
         combine=lambda s, a, b: fold(s, kind, a, b, unsigned),
         finish=finish,
-        accumulators=[acc],
     )
 
 
@@ -121,11 +120,10 @@ def lower_reduce_window(builder: KernelBuilder, op: hlt.ReduceWindowOp) -> None:
         [(source, index)],
         [(target, ids(dims))],
         [*(d for d in dims if d.extent != 1), *window],
-        init=lambda s, *_: s.constant(identity(kind, acc), acc),
-        map=lambda s, x: s.widen(x),
+        start=[Splat(identity(kind, acc), acc)],
+        map=Scalar.widen,
         combine=combine,
         finish=finish,
-        accumulators=[acc],
     )
 
 
@@ -142,7 +140,7 @@ def lower_arg_reduce(builder: KernelBuilder, op: hlt.ArgReduceOp) -> None:
     index.insert(op.axis, ids([axis])[0])
     value_type = accumulator(builder.buffer(op.x).element)
     unsigned = is_unsigned(element_of(op.x))
-    largest, last = op.kind == "max", op.last_index
+    largest, last_wins = op.kind == "max", op.last_index
 
     def better(s: Scalar, a: SSAValue, i: SSAValue, b: SSAValue, j: SSAValue) -> list[SSAValue]:
         """(a, i) unless (b, j) wins: by value, NaN first of all, then by index."""
@@ -154,20 +152,19 @@ def lower_arg_reduce(builder: KernelBuilder, op: hlt.ArgReduceOp) -> None:
             wins = s.op(arith.OrIOp, [wins, only_b], wins.type)
             both = s.op(arith.AndIOp, [a_nan, b_nan], a_nan.type)
             ties = s.op(arith.OrIOp, [ties, both], ties.type)
-        earlier = s.compare("gt" if last else "lt", j, i)
+        earlier = s.compare("gt" if last_wins else "lt", j, i)
         tied = s.op(arith.AndIOp, [ties, earlier], ties.type)
         chosen = s.op(arith.OrIOp, [wins, tied], wins.type)
         return [s.select(chosen, b, a), s.select(chosen, j, i)]
 
-    start = identity(op.kind, value_type, unsigned)
-    none = -1 if last else (1 << 62)
+    worst = Splat(identity(op.kind, value_type, unsigned), value_type)
+    nowhere = Splat(-1 if last_wins else 1 << 62, i64)
     builder.compute(
         [(source, index)],
         [(target, ids(dims))],
         [*dims, axis],
-        init=lambda s, *_: [s.constant(start, value_type), s.constant(none, i64)],
+        start=[worst, nowhere],
         map=lambda s, x: [s.widen(x), s.index("r", i64)],
-        combine=lambda s, a, i, b, j: better(s, a, i, b, j),
-        finish=lambda s, *args: args[-1],
-        accumulators=[value_type, i64],
+        combine=better,
+        finish=last,
     )

@@ -6,19 +6,19 @@ import itertools
 from collections.abc import Sequence
 from math import prod
 
+from xdsl.dialects.builtin import i64
+from xdsl.ir import Operation
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt.base import shape_of
 from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr, constant, floordiv, linear, mod
-from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Splat, ids, lowers, result_dims, splat_of
-from mlc.lowering.scalar import Scalar
-from xdsl.dialects.builtin import i64
-from xdsl.ir import Operation
+from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, Splat, ids, lowers, result_dims, splat_of
 
 
 def copy(
     builder: KernelBuilder,
-    source: Buffer,
+    source: Source,
     index: Sequence[Expr],
     target: Buffer,
     out: Sequence[Expr],
@@ -115,7 +115,7 @@ def lower_concat(builder: KernelBuilder, op: hlt.ConcatOp) -> None:
         out = ids(dims)
         out[op.axis] = out[op.axis].shifted(start)
         if prod(shape):
-            builder.compute([(source, ids(dims))], [(target, out)], dims, finish=lambda s, x: x)
+            copy(builder, source, ids(dims), target, out, dims)
         start += shape[op.axis]
 
 
@@ -125,10 +125,7 @@ def lower_iota(builder: KernelBuilder, op: hlt.IotaOp) -> None:
     dims = result_dims(target.shape)
     name = dims[op.axis].name
 
-    def finish(s: Scalar) -> object:
-        return s.cast(s.index(name, i64), target.element)
-
-    builder.compute([], [(target, ids(dims))], dims, finish=finish)  # type: ignore[arg-type]
+    builder.compute([], [(target, ids(dims))], dims, finish=lambda s: s.cast(s.index(name, i64), target.element))
 
 
 @lowers(hlt.PadOp)
@@ -142,7 +139,7 @@ def lower_pad(builder: KernelBuilder, op: hlt.PadOp) -> None:
         if prod(extents):
             dims = result_dims(extents)
             out = [e.shifted(low) for e, low in zip(ids(dims), op.low)]
-            builder.compute([(source, ids(dims))], [(target, out)], dims, finish=lambda s, x: x)
+            copy(builder, source, ids(dims), target, out, dims)
         for box in border_boxes(extents, op.low, op.high):
             _fill_box(builder, target, fill, box)
         return
@@ -173,7 +170,7 @@ def border_boxes(extents: Sequence[int], low: Sequence[int], high: Sequence[int]
 def _fill_box(builder: KernelBuilder, target: Buffer, fill: Splat, box: Sequence[tuple[int, int]]) -> None:
     dims = result_dims([count for _, count in box])
     out = [e.shifted(start) for e, (start, _) in zip(ids(dims), box)]
-    builder.compute([], [(target, out)], dims, finish=lambda s: s.constant(fill.value, fill.element))
+    copy(builder, fill, ids(dims), target, out, dims)
 
 
 def _sides(extent: int, low: int, high: int) -> list[tuple[str, int, int]]:

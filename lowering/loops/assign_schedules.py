@@ -19,15 +19,17 @@ from collections import Counter
 from dataclasses import dataclass
 from math import prod
 
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, UnitAttr
+from xdsl.passes import ModulePass
+
 from mlc.codegen.targets import Target, find_target
 from mlc.dialects.loop import ComputeOp, KernelOp, Level, Plan, ScheduleAttr
 from mlc.dialects.loop.affine import subscripts_of
 from mlc.lowering.loops.check_schedule import is_repeatable
 from mlc.lowering.loops.facts import Facts, Operand
 from mlc.lowering.loops.levels import ceil_div
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, UnitAttr
-from xdsl.passes import ModulePass
+from mlc.lowering.loops.split import fits
 
 UNROLL_BUDGET = 126
 """Operations per unrolled tile that still run at full speed from the decoded-instruction cache."""
@@ -60,11 +62,28 @@ class Scheduler:
 
     def plan(self) -> Plan:
         """The schedule."""
-        plan = self._plan()
+        plan = self._ordered(self._plan())
+        while self._has_quotients() and not fits(self.facts.op, plan):
+            if self.width == 1:
+                return self._ordered(self._plain_plan())
+            self.width //= 2
+            plan = self._ordered(self._plan())
+        return plan
+
+    def _ordered(self, plan: Plan) -> Plan:
+        """The plan with loops over the dims that run in order, inside those of the parallel dims."""
         ordered = [Level(n, "/", 1) for n, k in self.facts.kinds.items() if k == "s" and self.extents[n] > 1]
         parallel = [v.kind == "/" and self.facts.kinds[v.dim] == "p" for v in plan.levels]
         inside = parallel.index(False) if False in parallel else len(parallel)
         return plan._replace(levels=(*plan.levels[:inside], *ordered, *plan.levels[inside:]))
+
+    def _has_quotients(self) -> bool:
+        return any(o.blocks for o in self.facts.operands)
+
+    def _plain_plan(self) -> Plan:
+        """One element at a time: what fits where blocks are narrower than any vector."""
+        levels = self._single_loops(self._by_output(self.facts.parallel))
+        return Plan((*levels, *self._single_loops(self._reduction_order())))
 
     def _plan(self) -> Plan:
         lane, reduces = self._lane()

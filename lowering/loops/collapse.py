@@ -9,7 +9,7 @@ address simplifies when it is made linear. Scratch buffers indexed by both dims 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ from xdsl.dialects.builtin import ArrayAttr, ModuleOp
 from xdsl.passes import ModulePass
 
 from mlc.dialects.loop import ComputeOp, Dim, DimsAttr, IndexOp, KernelOp, MapAttr, buffer_type
-from mlc.dialects.loop.affine import Expr, constant, dim, floordiv, mod
+from mlc.dialects.loop.affine import Expr, constant, dim, floordiv, mod, quotient_dims
 from mlc.lowering.loops.draft import compose
 from mlc.lowering.loops.split import address
 
@@ -30,9 +30,16 @@ def collapse_kernel(kernel: KernelOp) -> None:
         _drop_units(compute)
     if any(isinstance(o, IndexOp) for c in computes for o in c.walk()):
         return
+    addresses = {op: _addresses(op) for op in computes}
     merged = True
     while merged:
-        merged = any(_merge(computes, a, b) for a, b in _pairs(computes))
+        merged = any(_merge(addresses, a, b) for a, b in _pairs(addresses))
+
+
+def _addresses(op: ComputeOp) -> list[Expr]:
+    """The byte address of every operand."""
+    assert op.maps is not None
+    return [address(m, buffer_type(v), op.dims.extents) for v, m in zip(op.operands, op.maps)]
 
 
 def _drop_units(op: ComputeOp) -> None:
@@ -55,55 +62,46 @@ def _rewrite(op: ComputeOp, dims: Sequence[Dim], values: dict[str, Expr]) -> Non
     op.properties["maps"] = ArrayAttr([MapAttr(compose(m.data, values, ranges)) for m in op.maps])
 
 
-def _pairs(computes: Sequence[ComputeOp]) -> list[tuple[str, str]]:
+def _pairs(addresses: Mapping[ComputeOp, Sequence[Expr]]) -> list[tuple[str, str]]:
     """Candidates: dims of one kind that neighbour in some operand's address."""
     found: dict[tuple[str, str], None] = {}
-    for op in computes:
-        assert op.maps is not None
-        for value, mapping in zip(op.operands, op.maps):
-            coefficients = {
-                a: c for a, c in address(mapping, buffer_type(value), op.dims.extents).terms if isinstance(a, str)
-            }
-            by_size = sorted(coefficients, key=lambda n: coefficients[n])
-            for inner, outer in pairwise(by_size):
-                if coefficients[outer] == coefficients[inner] * op.dims.extents[inner]:
+    for op, exprs in addresses.items():
+        extents = op.dims.extents
+        for expr in exprs:
+            steps = sorted((c, a) for a, c in expr.terms if isinstance(a, str))
+            for (low, inner), (high, outer) in pairwise(steps):
+                if high == low * extents[inner]:
                     found[outer, inner] = None
     return list(found)
 
 
-def _merge(computes: Sequence[ComputeOp], outer: str, inner: str) -> bool:
-    """Merge two dims everywhere, if every address stays linear in the merged dim."""
-    plans: list[tuple[ComputeOp, list[Dim], dict[str, Expr]]] = []
-    for op in computes:
-        names = op.dims.extents
-        if outer not in names and inner not in names:
-            continue
-        if outer not in names or inner not in names or op.dims.kinds[outer] != op.dims.kinds[inner]:
-            return False
-        if op.dims.kinds[outer] == "s":
-            return False
-        extent = names[inner]
-        joined = Dim(outer, names[outer] * extent, op.dims.kinds[outer])
+def _merge(addresses: dict[ComputeOp, list[Expr]], outer: str, inner: str) -> bool:
+    """Merge two dims everywhere, if every operand walks them as one."""
+    having = [op for op in addresses if outer in op.dims.extents or inner in op.dims.extents]
+    if not all(_walks_as_one(op, exprs, outer, inner) for op, exprs in addresses.items() if op in having):
+        return False
+    for op in having:
+        extents, kinds = op.dims.extents, op.dims.kinds
+        joined = Dim(outer, extents[outer] * extents[inner], kinds[outer])
         dims = [joined if d.name == outer else d for d in op.dims.data if d.name != inner]
         ranges = {d.name: d.extent for d in dims}
-        values = {outer: floordiv(dim(outer), extent, ranges), inner: mod(dim(outer), extent, ranges)}
-        if not _stays_linear(op, dims, values):
-            return False
-        plans.append((op, dims, values))
-    for op, dims, values in plans:
+        whole = dim(outer)
+        values = {outer: floordiv(whole, extents[inner], ranges), inner: mod(whole, extents[inner], ranges)}
         _rewrite(op, dims, values)
-    return bool(plans)
+        addresses[op] = _addresses(op)
+    return bool(having)
 
 
-def _stays_linear(op: ComputeOp, dims: Sequence[Dim], values: dict[str, Expr]) -> bool:
-    assert op.maps is not None
-    ranges = {d.name: d.extent for d in dims}
-    before = op.dims.extents
-    for value, mapping in zip(op.operands, op.maps):
-        moved = MapAttr(compose(mapping.data, values, ranges))
-        old = address(mapping, buffer_type(value), before)
-        new = address(moved, buffer_type(value), ranges)
-        if sum(not isinstance(a, str) for a, _ in new.terms) > sum(not isinstance(a, str) for a, _ in old.terms):
+def _walks_as_one(op: ComputeOp, exprs: Sequence[Expr], outer: str, inner: str) -> bool:
+    """Whether a step of ``outer`` is as far as all of ``inner``, in every address."""
+    extents, kinds = op.dims.extents, op.dims.kinds
+    if outer not in extents or inner not in extents or kinds[outer] != kinds[inner] or kinds[outer] == "s":
+        return False
+    for expr in exprs:
+        if {outer, inner} & quotient_dims(expr):
+            return False
+        steps = {a: c for a, c in expr.terms if isinstance(a, str)}
+        if steps.get(outer, 0) != steps.get(inner, 0) * extents[inner]:
             return False
     return True
 

@@ -18,7 +18,7 @@ from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
 
-from mlc.dialects.loop import ComputeOp, KernelOp, Level, MapAttr, Reach, ReachAttr, ScratchOp, buffer_type
+from mlc.dialects.loop import ComputeOp, KernelOp, Level, MapAttr, Plan, Reach, ReachAttr, ScratchOp, buffer_type
 from mlc.dialects.loop.affine import Expr, Quotient, Subscript, linear, quotient_dims, simplify, subscripts_of
 from mlc.lowering.loops.check_schedule import check_schedule
 from mlc.lowering.loops.levels import Span, element_bytes, row_major, spans
@@ -106,18 +106,19 @@ def shared_levels(op: ComputeOp) -> tuple[Level, ...]:
     return tuple(v for v in kernel.shared.data.levels if v.dim in names)
 
 
-def split_compute(op: ComputeOp) -> None:
-    """Replace the maps of a scheduled compute by reaches, in place."""
-    if op.schedule is None or op.maps is None:
-        raise VerifyException("[split_input] split needs a compute with maps and a schedule")
-    plan = op.schedule.data
+def reaches(op: ComputeOp, plan: Plan) -> list[ReachAttr]:
+    """The byte coefficients of every operand under a plan.
+
+    Raises VerifyException where the plan is not one for this compute, or does not fit an operand's blocks.
+    """
+    assert op.maps is not None
     check_schedule(op, plan)
     shared = shared_levels(op)
     levels = spans(op.dims.data, plan._replace(levels=(*shared, *plan.levels)))
     balanced = {v.dim for v in (*shared, *plan.loops) if v.balanced}
     extents = op.dims.extents
     tile = {**extents, **{v.dim: min(v.size, extents[v.dim]) for v in shared}}
-    reaches: list[ReachAttr] = []
+    found: list[ReachAttr] = []
     for i, (value, mapping) in enumerate(zip(op.operands, op.maps)):
         private = isinstance(value.owner, ScratchOp)
         expr = address(mapping, buffer_type(value), tile if private else extents)
@@ -125,8 +126,24 @@ def split_compute(op: ComputeOp) -> None:
         if bad and i not in plan.pack:
             raise VerifyException(f"[split_balanced] dim {min(bad)!r} is blocked in operand {i}: its steps can't vary")
         inside = levels[len(shared) :] if private else levels
-        reaches.append(ReachAttr(reach_of(expr, inside, full=_has_padding(mapping, plan.lanes))))
-    op.properties["reach"] = ArrayAttr(reaches)
+        found.append(ReachAttr(reach_of(expr, inside, full=_has_padding(mapping, plan.lanes))))
+    return found
+
+
+def fits(op: ComputeOp, plan: Plan) -> bool:
+    """Whether the levels of a plan respect the blocks of every operand."""
+    try:
+        reaches(op, plan)
+    except VerifyException:
+        return False
+    return True
+
+
+def split_compute(op: ComputeOp) -> None:
+    """Replace the maps of a scheduled compute by reaches, in place."""
+    if op.schedule is None or op.maps is None:
+        raise VerifyException("[split_input] split needs a compute with maps and a schedule")
+    op.properties["reach"] = ArrayAttr(reaches(op, op.schedule.data))
     del op.properties["maps"]
 
 
