@@ -27,7 +27,7 @@ STAGES: dict[str, str] = {
     "asm": ".s",
     "obj": ".o",
 }
-"""Stage name to file extension, in order; every text stage but the last two can be resumed from."""
+"""Stage name to file extension, in order; `graph` to `scheduled` are IR that can be resumed from."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,7 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     from mlc.lowering.loops.place_scratch import PlaceScratchPass
     from mlc.lowering.loops.plan_memory import PlanMemoryPass
     from mlc.lowering.loops.prefetch import PrefetchPass
+    from mlc.lowering.loops.seed_accumulators import SeedAccumulatorsPass
     from mlc.lowering.loops.select_rows import SelectRowsPass
     from mlc.lowering.loops.split import SplitPass
 
@@ -103,6 +104,8 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     yield FusePass()
     yield CollapsePass()
     yield AssignSchedulesPass(target=name)
+    if not options.strict:
+        yield SeedAccumulatorsPass()
     yield ExpandMathPass(strict=options.strict)
     yield PlaceScratchPass()
     yield SplitPass()
