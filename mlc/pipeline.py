@@ -88,6 +88,7 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     from mlc.lowering.loops.assign_schedules import AssignSchedulesPass
     from mlc.lowering.loops.collapse import CollapsePass
     from mlc.lowering.loops.expand_math import ExpandMathPass
+    from mlc.lowering.loops.find_inplace import FindInplacePass
     from mlc.lowering.loops.fuse import FusePass
     from mlc.lowering.loops.hoist_packs import HoistPacksPass
     from mlc.lowering.loops.nest import NestPass
@@ -108,6 +109,7 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
         yield SeedAccumulatorsPass()
     yield ExpandMathPass(strict=options.strict)
     yield PlaceScratchPass()
+    yield FindInplacePass()
     yield SplitPass()
     yield PackPass()
     yield SelectRowsPass(strict=options.strict)

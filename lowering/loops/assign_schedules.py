@@ -513,3 +513,6 @@ class AssignSchedulesPass(ModulePass):
         target = find_target(self.target)
         for kernel in [o for o in op.walk() if isinstance(o, KernelOp)]:
             schedule_kernel(kernel, target)
+            # The nests that come of them don't show schedules any more: keep the text, for people.
+            texts = [f"{c.dims.text} | {c.schedule.text}" for c in kernel.computes() if c.schedule]
+            kernel.attributes["loop.schedules"] = ArrayAttr([StringAttr(text) for text in texts])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 
 from xdsl.ir import SSAValue
@@ -136,23 +137,25 @@ def _measure(operand: Operand) -> None:
         if isinstance(atom, Subscript):
             continue
         for name in dims_of(atom.expr):
-            inner = _coefficient(atom.expr, name)
-            operand.blocks.setdefault(name, set()).add(max(1, atom.divisor // max(1, abs(inner))))
-            if atom.kind == "%":
-                operand.steps[name] = operand.steps.get(name, 0) + factor * inner
-                operand.far.setdefault(name, 0)
-            else:
-                operand.far[name] = operand.far.get(name, 0) + factor * inner // atom.divisor
-                operand.steps.setdefault(name, 0)
+            moved = factor * _rate(Expr(0, ((atom, 1),)), name)
+            operand.blocks.setdefault(name, set()).update(_blocks(atom, name))
+            operand.steps[name] = operand.steps.get(name, 0) + (int(moved) if atom.kind == "%" else 0)
+            operand.far[name] = operand.far.get(name, 0) + (int(moved) if atom.kind == "//" else 0)
 
 
-def _coefficient(expr: Expr, name: str) -> int:
-    """How fast an expression moves along a dim, looking through quotients."""
-    found = 0
+def _rate(expr: Expr, name: str) -> Fraction:
+    """How fast an expression moves along a dim, looking through quotients (inside a block of each remainder)."""
+    found = Fraction(0)
     for atom, factor in expr.terms:
         if atom == name:
             found += factor
-        elif isinstance(atom, Quotient) and name in dims_of(atom.expr):
-            inner = _coefficient(atom.expr, name)
-            found += factor * (inner if atom.kind == "%" else max(1, inner // atom.divisor))
-    return found or 1
+        elif isinstance(atom, Quotient):
+            found += factor * _rate(atom.expr, name) / (atom.divisor if atom.kind == "//" else 1)
+    return found
+
+
+def _blocks(atom: Quotient, name: str) -> set[int]:
+    """The elements of a dim after which a quotient, or one inside it, steps or wraps."""
+    rate = abs(_rate(atom.expr, name))
+    found = {max(1, int(atom.divisor / rate))} if rate else set[int]()
+    return found.union(*(_blocks(a, name) for a, _ in atom.expr.terms if isinstance(a, Quotient)))

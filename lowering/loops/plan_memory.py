@@ -1,21 +1,24 @@
 """plan_memory: every intermediate buffer gets a place in one arena; buffers that never live together share it.
 
-A buffer lives from the first call that touches it (or a view of it) to the last. Buffers are placed largest first,
-each at the lowest offset that is free for its whole life.
+A buffer lives from the first call that touches it (or a view of it) to the last. Where a kernel's result may overwrite
+an operand that dies there (`find_inplace`), the two are one buffer. Buffers are placed largest first, each at the
+lowest offset that is free for its whole life.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import IntegerAttr, ModuleOp, i64
+from xdsl.dialects.builtin import IntegerAttr, ModuleOp, UnitAttr, i64
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
-from mlc.dialects.loop import BufferOp, CallOp, ViewOp, buffer_type
+from mlc.dialects.loop import BufferOp, CallOp, KernelOp, ViewOp, buffer_type
+from mlc.lowering.loops.find_inplace import inplace_pairs
 from mlc.lowering.loops.levels import element_bytes
 
 ALIGNMENT = 64
@@ -24,9 +27,9 @@ ALIGNMENT = 64
 
 @dataclass
 class Life:
-    """A buffer, its size, and the first and last call that touch it."""
+    """Buffers at one place, their size, and the first and last call that touch them."""
 
-    buffer: BufferOp
+    buffers: list[BufferOp]
     size: int
     first: int
     last: int
@@ -40,6 +43,10 @@ def root(value: SSAValue) -> SSAValue:
     return value
 
 
+ALIASES = "aliases"
+"""Attribute of a kernel that is called with a result in an operand's place."""
+
+
 def size_of(value: SSAValue) -> int:
     """Bytes of a buffer, rounded up to whole lines."""
     type_ = buffer_type(value)
@@ -47,24 +54,41 @@ def size_of(value: SSAValue) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def lives(main: FuncOp) -> list[Life]:
-    """The lives of all buffers of ``@main``."""
+def lives(main: FuncOp, kernels: Mapping[str, KernelOp] | None = None) -> list[Life]:
+    """The lives of all buffers of ``@main``; with ``kernels``, results take over operands where they may."""
     found: dict[SSAValue, Life] = {}
-    time = 0
-    for op in main.body.block.ops:
-        if not isinstance(op, CallOp):
-            continue
-        time += 1
+    calls = [op for op in main.body.block.ops if isinstance(op, CallOp)]
+    for time, op in enumerate(calls):
         for value in op.args:
             base = root(value)
             if not isinstance(base.owner, BufferOp):
                 continue
             life = found.get(base)
             if life is None:
-                found[base] = Life(base.owner, size_of(base), time, time)
+                found[base] = Life([base.owner], size_of(base), time, time)
             else:
                 life.last = time
-    return list(found.values())
+    for time, op in enumerate(calls):
+        if kernels is not None:
+            _take_over(op, time, kernels[op.kernel], found)
+    return list({id(life): life for life in found.values()}.values())
+
+
+def _take_over(call: CallOp, time: int, kernel: KernelOp, found: dict[SSAValue, Life]) -> None:
+    """Join the lives of a result that starts and an operand that ends with this call."""
+    bases = [root(v) for v in call.args]
+    for operand, result in inplace_pairs(kernel):
+        old, new = found.get(bases[operand]), found.get(bases[result])
+        if old is None or new is None or old is new or bases.count(bases[operand]) != 1:
+            continue
+        if old.last != time or new.first != time or old.size != new.size:
+            continue
+        old.buffers += new.buffers
+        old.last = new.last
+        for value, life in found.items():
+            if life is new:
+                found[value] = old
+        kernel.attributes[ALIASES] = UnitAttr()
 
 
 def place(lifetimes: list[Life]) -> int:
@@ -99,8 +123,9 @@ class PlanMemoryPass(ModulePass):
         main = main_of(op)
         if main is None:
             return
-        lifetimes = lives(main)
+        lifetimes = lives(main, {k.sym_name.data: k for k in op.ops if isinstance(k, KernelOp)})
         size = place(lifetimes)
         for life in lifetimes:
-            life.buffer.properties["offset"] = IntegerAttr(life.offset, i64)
+            for buffer in life.buffers:
+                buffer.properties["offset"] = IntegerAttr(life.offset, i64)
         main.attributes["arena"] = IntegerAttr(size, i64)
