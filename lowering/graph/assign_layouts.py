@@ -53,9 +53,17 @@ def _is_feature_map(value: SSAValue) -> bool:
 
 
 def _keeps_channels(fusion: hlt.FusionOp) -> bool:
-    """Whether dim 1 means the same in everything that the group touches: no reshapes or transposes inside."""
-    moving = hlt.ReshapeOp | hlt.TransposeOp | hlt.DotGeneralOp | hlt.SoftmaxOp | hlt.LayerNormOp
-    return not any(isinstance(op, moving) for op in fusion.members)
+    """Whether dim 1 means the same in everything that the group touches."""
+    return all(_keeps_leading(op) for op in fusion.members)
+
+
+def _keeps_leading(op: Operation) -> bool:
+    """Whether an operation leaves batch and channels where they are."""
+    if isinstance(op, hlt.ReshapeOp):
+        return shape_of(op.x)[:2] == op.shape[:2]
+    if isinstance(op, hlt.TransposeOp):
+        return op.permutation[:2] == (0, 1)
+    return not isinstance(op, hlt.DotGeneralOp | hlt.SoftmaxOp | hlt.LayerNormOp)
 
 
 def choose(value: SSAValue, block: int) -> LayoutAttr | None:
@@ -66,19 +74,14 @@ def choose(value: SSAValue, block: int) -> LayoutAttr | None:
         return None
     maker = value.owner
     assert isinstance(maker, hlt.FusionOp)
-    if all(_walks_blocks(f, value, block) for f in (maker, *users) if isinstance(f, hlt.FusionOp)):
+    if all(_walks_blocks(f, block) for f in (maker, *users) if isinstance(f, hlt.FusionOp)):
         return LayoutAttr.blocked(len(shape), 1, block)
     return LayoutAttr.channels_last(len(shape))
 
 
-def _walks_blocks(fusion: hlt.FusionOp, value: SSAValue, block: int) -> bool:
-    """Whether a group touches the channels of a tensor by whole blocks."""
-    return all(_is_block_friendly(op, block) for op in fusion.members) and _keeps_rank(fusion, value)
-
-
-def _keeps_rank(fusion: hlt.FusionOp, value: SSAValue) -> bool:
-    """Inside the group the tensor is not reshaped or transposed."""
-    return not any(isinstance(op, hlt.ReshapeOp | hlt.TransposeOp) for op in fusion.members)
+def _walks_blocks(fusion: hlt.FusionOp, block: int) -> bool:
+    """Whether a group touches channels by whole blocks."""
+    return all(_is_block_friendly(op, block) and _keeps_leading(op) for op in fusion.members)
 
 
 def _is_block_friendly(op: Operation, block: int) -> bool:

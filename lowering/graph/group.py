@@ -127,6 +127,8 @@ class _Grouping:
         elif all(result.first_use is None for result in op.results):
             op.detach()
             op.erase()
+        elif isinstance(op, hlt.ReshapeOp) and _repeats(op):
+            self._fuse([op])
         elif not isinstance(op, hlt.ConstantOp | hlt.ReshapeOp):
             self._fuse([op])
 
@@ -144,6 +146,7 @@ class _Pulled:
         self._claimed = claimed
         self._levels: dict[Operation, Prologue] = {}
         self._waiting: list[tuple[int, Operation]] = []
+        self._repeats = isinstance(core[-1], hlt.ReshapeOp)
         self.owned: set[Operation] = set(core)
         """The core and what only the group uses."""
         self.copied: set[Operation] = set()
@@ -189,6 +192,8 @@ class _Pulled:
         maker = op.x.owner
         if not isinstance(maker, Operation) or not splits_dims(hlt.shape_of(op.x), op.shape):
             return False
+        if self._repeats:
+            return True
         if maker in self._claimed:
             return False
         if type(maker) in MOVEMENT:
@@ -203,6 +208,15 @@ class _Pulled:
 
 def _level_of(op: Operation) -> Prologue:
     return Prologue.CHEAP if type(op) in CHEAP else Prologue.ANYTHING
+
+
+def _repeats(op: hlt.ReshapeOp) -> bool:
+    """Whether ``op`` merges dims of a broadcast, so that elements repeat along the result's dims.
+
+    The broadcast has to be written anyway; as one group with the reshape, the result has the dims that others see.
+    """
+    maker = op.x.owner
+    return isinstance(maker, hlt.BroadcastOp) and op.x.has_one_use() and len(op.shape) < len(maker.shape)
 
 
 def _joins_the_end(op: Operation) -> bool:
