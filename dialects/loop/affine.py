@@ -253,7 +253,7 @@ def _rejoin(const: int, terms: dict[Atom, int]) -> tuple[int, dict[Atom, int]]:
     for atom in list(terms):
         if not isinstance(atom, Quotient) or atom.kind != "%" or atom not in terms:
             continue
-        whole = Quotient("//", atom.expr, atom.divisor)
+        whole = _nested(atom.expr, atom.divisor)[0].terms[0][0]
         coefficient = terms[atom]
         if terms.get(whole) != coefficient * atom.divisor:
             continue
@@ -334,11 +334,10 @@ def _format_term(atom: Atom, coefficient: int) -> str:
         inner = _format(atom.expr)
         name = atom.expr.as_dim
         text = f"{inner if name else f'({inner})'}{atom.kind}{atom.divisor}"
-    if coefficient == 1:
-        return text
-    if coefficient == -1:
-        return f"-{text}"
-    return f"({text})*{coefficient}" if isinstance(atom, Quotient) else f"{text}*{coefficient}"
+    sign, size = "-" * (coefficient < 0), abs(coefficient)
+    if size == 1:
+        return sign + text
+    return f"{sign}({text})*{size}" if isinstance(atom, Quotient) else f"{sign}{text}*{size}"
 
 
 _SUBSCRIPT = re.compile(r"@(\d+)\[(\d+)\]")

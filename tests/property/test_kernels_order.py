@@ -1,0 +1,89 @@
+"""Compiled scans, sorts and selections of the best agree with the reference."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import f16, f32, i8, i32, i64
+
+from mlc.dialects import hlt
+from mlc.dialects.hlt import tensor_type
+from mlc.dialects.interpreters import run_function
+from mlc.errors import UnsupportedError
+from mlc.testing.kernels import TARGETS, compile_kernels, program, run_kernels
+from mlc.testing.strategies import extents, random_array
+from mlc.testing.tolerances import EXACT, Evaluation, Exact, Reduction, assert_within
+
+Array = NDArray[Any]
+MOVED = Exact(signed_zero=True)
+
+
+@pytest.mark.parametrize("kind", ["sum", "prod", "max", "min"])
+@pytest.mark.parametrize("target", TARGETS)
+@settings(max_examples=4, deadline=None)
+@given(st.data())
+def test_scan(target: str, kind: str, data: st.DataObject) -> None:
+    """Integers exactly; floats to the rounding of their running totals."""
+    shape = tuple(data.draw(st.lists(extents(33), min_size=1, max_size=3)))
+    axis, element = data.draw(st.integers(0, len(shape) - 1)), data.draw(st.sampled_from([f32, i32, i64]))
+    exclusive, reverse = data.draw(st.booleans()), data.draw(st.booleans())
+
+    def build(b: Any, x: Any) -> Any:
+        return b(hlt.ScanOp(x, kind=kind, axis=axis, exclusive=exclusive, reverse=reverse))
+
+    module = program([tensor_type(shape, element)], build)
+    x = random_array(1, shape, element)
+    (actual,) = run_kernels(module, [x], target=target, threads=2)
+    (exact,) = run_function(module, [x], widen=True)
+    policy: Any = EXACT
+    if element == f32 and kind in ("sum", "prod"):
+        magnitude = np.cumsum(np.abs(x.astype(np.float64)), axis).max() if kind == "sum" else np.abs(exact)
+        policy = Reduction(shape[axis], np.broadcast_to(magnitude, shape))
+    assert_within(actual, exact if policy is not EXACT else exact.astype(x.dtype), policy)
+
+
+def test_scan_of_halves() -> None:
+    """The total is kept in f32."""
+    module = program([tensor_type((300,), f16)], lambda b, x: b(hlt.ScanOp(x, kind="sum", axis=0)))
+    x = random_array(1, (300,), f16)
+    (exact,) = run_function(module, [x], widen=True)
+    assert_within(run_kernels(module, [x])[0], exact, Evaluation(exact.astype(np.float16)))
+
+
+@pytest.mark.parametrize("element", [f32, i8])
+@pytest.mark.parametrize("target", TARGETS)
+@settings(max_examples=4, deadline=None)
+@given(st.data())
+def test_sort(target: str, element: Any, data: st.DataObject) -> None:
+    """Values and indices: ties, NaN, infinities and zeros of both signs among them."""
+    shape = tuple(data.draw(st.lists(extents(33), min_size=1, max_size=3)))
+    axis, descending = data.draw(st.integers(0, len(shape) - 1)), data.draw(st.booleans())
+    module = program([tensor_type(shape, element)], lambda b, x: b(hlt.SortOp(x, axis=axis, descending=descending)))
+    x = random_array(1, shape, element, special=True)
+    x = np.where(random_array(2, shape, i8) > 64, x.flat[0], x)
+    for actual, expected in zip(run_kernels(module, [x], target=target), run_function(module, [x]), strict=True):
+        assert_within(actual, expected, MOVED)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@settings(max_examples=4, deadline=None)
+@given(st.data())
+def test_top_k(target: str, data: st.DataObject) -> None:
+    shape = tuple(data.draw(st.lists(extents(33), min_size=1, max_size=3)))
+    axis, largest = data.draw(st.integers(0, len(shape) - 1)), data.draw(st.booleans())
+    k = data.draw(st.integers(0, shape[axis]))
+    module = program([tensor_type(shape, f32)], lambda b, x: b(hlt.TopKOp(x, k=k, axis=axis, largest=largest)))
+    x = random_array(1, shape, f32, special=True)
+    for actual, expected in zip(run_kernels(module, [x], target=target), run_function(module, [x]), strict=True):
+        assert_within(actual, expected, MOVED)
+
+
+def test_too_much_to_sort() -> None:
+    module = program([tensor_type((1 << 15,), f32)], lambda b, x: b(hlt.SortOp(x, axis=0)))
+    with pytest.raises(UnsupportedError, match="at most"):
+        compile_kernels(module)
