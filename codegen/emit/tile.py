@@ -16,6 +16,7 @@ from xdsl.dialects.builtin import FloatAttr, IntegerAttr
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from mlc.codegen.emit.lanes import Lanes
+from mlc.codegen.emit.partial import Partial
 from mlc.codegen.emit.scalar import emit_op
 from mlc.codegen.emit.subscripts import Checks, Source, SubscriptEmitter
 from mlc.codegen.emit.writer import Writer, spelling
@@ -316,13 +317,7 @@ class TileEmitter:
         type_ = f"<{width} x {stored}>"
         address = self._address(operand, offset)
         if partial:
-            suffix = f"v{width}{_suffix(stored)}"
-            name = f"llvm.masked.load.{suffix}.p0"
-            self.out.declare(name, f"{type_} @{name}(ptr, i32, <{width} x i1>, {type_})")
-            value = self.out.value(
-                f"call {type_} @{name}(ptr {address}, i32 {size}, <{width} x i1> {self._mask()}, "
-                f"{type_} zeroinitializer)"
-            )
+            value = Partial(stored, size, width, self.valid).load(self.out, address)
         else:
             value = self.out.value(f"load {type_}, ptr {address}, align {size}")
         return self._from_storage(value, operand, width)
@@ -433,12 +428,7 @@ class TileEmitter:
         if operand.lane == size and not partial:
             self.out.emit(f"  store {type_} {value}, ptr {self._address(operand, offset)}, align {size}")
         elif operand.lane == size:
-            name = f"llvm.masked.store.v{width}{_suffix(stored)}.p0"
-            self.out.declare(name, f"void @{name}({type_}, ptr, i32, <{width} x i1>)")
-            address = self._address(operand, offset)
-            self.out.emit(
-                f"  call void @{name}({type_} {value}, ptr {address}, i32 {size}, <{width} x i1> {self._mask()})"
-            )
+            Partial(stored, size, width, self.valid).store(self.out, value, self._address(operand, offset))
         else:
             lanes = self.valid if partial else width
             self._scatter(operand, value, lanes, lambda lane: self._address(operand, offset + lane * operand.lane))
@@ -449,10 +439,6 @@ class TileEmitter:
         for lane in range(lanes):
             element = self.out.value(f"extractelement {type_} {value}, i64 {lane}")
             self.out.emit(f"  store {stored} {element}, ptr {address(lane)}, align {size}")
-
-
-def _suffix(stored: str) -> str:
-    return {"half": "f16", "bfloat": "bf16", "float": "f32", "double": "f64"}.get(stored, stored)
 
 
 def _register_axes(tile: SSAValue) -> list[str]:

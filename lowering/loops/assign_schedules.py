@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from math import prod
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, UnitAttr
+from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr, UnitAttr
 from xdsl.passes import ModulePass
 
 from mlc.codegen.targets import Target, find_target
@@ -82,8 +82,12 @@ class Scheduler:
 
     def _plain_plan(self) -> Plan:
         """One element at a time: what fits where blocks are narrower than any vector."""
-        levels = self._single_loops(self._by_output(self.facts.parallel))
-        return Plan((*levels, *self._single_loops(self._reduction_order())))
+        levels: list[Level] = []
+        for name in (*self._by_output(self.facts.parallel), *self._reduction_order()):
+            extent = self.extents[name]
+            sizes = {b for o in self.facts.operands for b in o.blocks.get(name, ()) if b < extent} | {1}
+            levels += [Level(name, "/", size) for size in sorted(sizes, reverse=True) if extent > 1]
+        return Plan(tuple(levels))
 
     def _plan(self) -> Plan:
         lane, reduces = self._lane()
@@ -514,5 +518,5 @@ class AssignSchedulesPass(ModulePass):
         for kernel in [o for o in op.walk() if isinstance(o, KernelOp)]:
             schedule_kernel(kernel, target)
             # The nests that come of them don't show schedules any more: keep the text, for people.
-            texts = [f"{c.dims.text} | {c.schedule.text}" for c in kernel.computes() if c.schedule]
+            texts = [f"{c.dims.text()} | {c.schedule.text()}" for c in kernel.computes() if c.schedule]
             kernel.attributes["loop.schedules"] = ArrayAttr([StringAttr(text) for text in texts])
