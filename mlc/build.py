@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -197,8 +197,12 @@ def build_frame(
     threads: bool,
     embedded_weights: bool = False,
     weights_sha256: str = "0" * 64,
+    metadata: Mapping[str, Any] | None = None,
 ) -> Frame:
-    """The frame of a scheduled program; ``inputs`` and ``outputs`` are (name, NumPy dtype name)."""
+    """The frame of a scheduled program; ``inputs`` and ``outputs`` are (name, NumPy dtype name).
+
+    ``metadata`` is what the artefact says of itself beside that.
+    """
     builder = Builder(module)
     calls = builder.calls()
     used = {c.kernel for c in calls}
@@ -218,5 +222,6 @@ def build_frame(
         target=target,
         threads=threads,
         embedded_weights=embedded_weights,
+        metadata=dict(metadata or {}),
     )
     return Frame(program, kernels, builder.payload)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, IntegerAttr, ModuleOp, StringAttr, i64
 
 from mlc import knobs, pipeline
 from mlc.build import Frame, build_frame
@@ -41,14 +41,16 @@ TEXT_STAGES = ("graph", "fused", "kernels", "scheduled")
 """The stages that are IR: they can be written as text and resumed from."""
 
 _SIGNATURE = ("mlc.inputs", "mlc.outputs")
+_FLOPS = "mlc.flops"
 
 
 @dataclass
 class Compilation:
     """A model at one of `TEXT_STAGES`; ``advance`` takes it further.
 
-    ``inputs`` and ``outputs`` are name and dtype per tensor. They also stand in the module as attributes, so that
-    text has them.
+    ``inputs`` and ``outputs`` are name and dtype per tensor, ``flops`` counts the floating-point operations of all
+    products (0 while unknown: before stage ``fused``). They also stand in the module as attributes, so that text has
+    them.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Compilation:
     inputs: Names
     outputs: Names
     stage: str = "graph"
+    flops: int = 0
 
     @staticmethod
     def of(imported: ImportedModel, name: str, options: pipeline.Options, watch: Watch | None = None) -> Compilation:
@@ -78,7 +81,7 @@ class Compilation:
     def advance(self, stage: str) -> Compilation:
         """Go on to a later text stage; nothing happens when it is this one."""
         steps: dict[str, Callable[[], None]] = {
-            "fused": lambda: pipeline.to_fused(self.module, self.manager, self.options),
+            "fused": self._to_fused,
             "kernels": self._to_kernels,
             "scheduled": lambda: pipeline.to_scheduled(self.module, self.manager, self.options),
         }
@@ -98,7 +101,15 @@ class Compilation:
             outputs=self.outputs,
             target=self.options.target,
             threads=self.options.threads > 1,
+            metadata={"flops": self.flops, "threads": self.options.threads},
         )
+
+    def _to_fused(self) -> None:
+        from mlc.report.flops import count_flops
+
+        pipeline.to_fused(self.module, self.manager, self.options)
+        self.flops = count_flops(self.module)
+        self._sign()
 
     def _to_kernels(self) -> None:
         self.module = pipeline.to_kernels(self.module, self.manager.context)
@@ -108,6 +119,8 @@ class Compilation:
         for name, tensors in zip(_SIGNATURE, (self.inputs, self.outputs)):
             entries = [DictionaryAttr({"name": StringAttr(n), "dtype": StringAttr(d)}) for n, d in tensors]
             self.module.attributes[name] = ArrayAttr(entries)
+        if self.flops:
+            self.module.attributes[_FLOPS] = IntegerAttr(self.flops, i64)
 
 
 def signature_of(module: ModuleOp) -> tuple[Names, Names]:
@@ -119,6 +132,12 @@ def signature_of(module: ModuleOp) -> tuple[Names, Names]:
             raise ModelError(f"the module does not name its tensors: it has no attribute {name!r}")
         found.append(tuple(_named(entry) for entry in entries))
     return found[0], found[1]
+
+
+def flops_of(module: ModuleOp) -> int:
+    """The floating-point operations that a module's attributes tell of; 0 when they don't."""
+    found = module.attributes.get(_FLOPS)
+    return found.value.data if isinstance(found, IntegerAttr) else 0
 
 
 def _named(entry: object) -> tuple[str, str]:
@@ -143,6 +162,12 @@ class Built:
     kernels: tuple[bytes, ...]
     weights: WeightsImage | None
 
+    @staticmethod
+    def of(program: Program, kernels: Sequence[bytes], weights: WeightsImage | None) -> Built:
+        """The program made to expect just these weights."""
+        expecting = replace(program, weights_sha256=weights.sha256) if weights else program
+        return Built(expecting, tuple(kernels), weights)
+
     def artefact(self, name: str | None = None, *, embed: bool = False) -> Artefact:
         """What to ship or to load, with symbols called ``name``."""
         program = replace(self.program, name=name or self.program.name, embedded_weights=embed)
@@ -160,8 +185,7 @@ def build(frame: Frame, weights: WeightStore, *, cache: Cache | None = None, ima
         packing = pool.submit(pack_weights, frame, weights, image)
         kernels = compile_kernels(frame.kernels, frame.program, cache)
         packed = packing.result()
-    program = replace(frame.program, weights_sha256=packed.sha256) if packed else frame.program
-    return Built(program, tuple(kernels), packed)
+    return Built.of(frame.program, kernels, packed)
 
 
 def pack_weights(frame: Frame, weights: WeightStore, image: Path | None) -> WeightsImage | None:

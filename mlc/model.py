@@ -258,6 +258,11 @@ class CompiledModel:
         return self._single
 
     @property
+    def is_static(self) -> bool:
+        """Whether all shapes are known, so that there is one code."""
+        return self._single is not None
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """What the artefact says of itself: tensors, target, kernels, sizes of arena and weights."""
         return self.executable.session.metadata

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlc.errors import InternalError, UsageError, nearest
+from mlc.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from mlc.codegen.artefact import Artefact
 
-KINDS = {".so": "shared library", ".o": "object", ".a": "archive"}
+KINDS = {".so": "shared library", ".o": "object", ".a": "archive", ".h": "C header alone"}
 WEIGHTS_MODES = ("embed", "file")
 
 
@@ -29,7 +29,7 @@ class Output:
         """Checked: UsageError for an unknown suffix or mode, and for a folder that can't be written to."""
         file = Path(path)
         if file.suffix not in KINDS:
-            raise UsageError(f"{str(file)!r} does not say what to write", hint="end it with .so, .o or .a")
+            raise UsageError(f"{str(file)!r} does not say what to write", hint=f"end it with {', '.join(KINDS)}")
         if weights not in WEIGHTS_MODES:
             raise UsageError(f"unknown place for weights {weights!r}", hint=nearest(weights, WEIGHTS_MODES))
         if not os.access(file.parent, os.W_OK):
@@ -52,19 +52,20 @@ class Output:
         """Write all files, each whole or not at all, the code last; returns their paths."""
         from mlc.codegen.image import write_atomic
 
-        written = [self.header, self.path]
-        if artefact.program.weights_bytes and not self.embed:
-            if not isinstance(artefact.weights, memoryview):
-                raise InternalError("there are no weights to write")
-            write_atomic(self.weights, [artefact.weights])
-            written.insert(0, self.weights)
-        artefact.write_header(self.header)
+        written: list[Path] = []
         write = {
             ".so": artefact.write_shared_library,
             ".o": artefact.write_object,
             ".a": artefact.write_archive,
-        }
-        write[self.path.suffix](self.path)
+        }.get(self.path.suffix)
+        if write and not self.embed and isinstance(artefact.weights, memoryview):
+            write_atomic(self.weights, [artefact.weights])
+            written.append(self.weights)
+        artefact.write_header(self.header)
+        written.append(self.header)
+        if write:
+            write(self.path)
+            written.append(self.path)
         return written
 
 

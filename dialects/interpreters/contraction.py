@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+
 from mlc.dialects import hlt
 from mlc.dialects.interpreters.numerics import exact_matmul
 from mlc.dialects.interpreters.registry import Array, reference
@@ -51,7 +52,7 @@ def _by_matrices(op: hlt.ConvOp, patches: Array, w: Array, shape: tuple[int, ...
     """The kernel matrix times gathered patches, a few rows of one image at a time to bound memory."""
     groups = op.groups
     kernel = w.reshape(groups, w.shape[0] // groups, -1)
-    result = np.zeros(shape, np.float64 if w.dtype == np.float64 else np.int64)
+    result = np.zeros(shape, w.dtype if w.dtype.kind == "f" else np.int64)
     for image, rows in itertools.product(range(shape[0]), _row_ranges(shape, kernel)):
         window = patches[image, ..., rows, *(slice(None),) * (len(shape) - 3)]
         columns = window.reshape(groups, kernel.shape[2], -1)

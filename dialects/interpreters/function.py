@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
-from mlc.dialects import hlt
-from mlc.dialects.interpreters.numerics import settle
-from mlc.dialects.interpreters.registry import Array, evaluate
-from mlc.dialects.weights_attr import WeightAttr
 from xdsl.dialects.builtin import ModuleOp, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, SSAValue
 
+from mlc.dialects import hlt
+from mlc.dialects.interpreters.numerics import settle
+from mlc.dialects.interpreters.registry import Array, evaluate
+from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import ModelError, UsageError
 
 Weights = Callable[[WeightAttr, TensorType[Any]], Array]
@@ -27,12 +27,14 @@ def run_function(
     *,
     weights: Weights | None = None,
     widen: bool = False,
+    plain: bool = False,
     observe: Observer | None = None,
 ) -> tuple[Array, ...]:
     """The results of a function (of a module, its ``main``) of one block.
 
     ``weights`` yields the array of a weight reference. With ``widen`` every float is a float64 and nothing is
-    rounded but by casts to f16 and bf16. ``observe`` sees every operation with its results, which are dropped after
+    rounded but by casts to f16 and bf16; with ``plain`` float32 is computed with in float32, as a straightforward
+    program would. ``observe`` sees every operation with its results, which are dropped after
     their last use. Raises ``UsageError`` for inputs of the wrong number, shape or dtype, ``ModelError`` for what
     goes wrong in the data.
     """
@@ -40,7 +42,7 @@ def run_function(
     block = function.body.block
     if not isinstance(block.last_op, ReturnOp):
         raise ModelError("the function does not return", node=function.sym_name.data)
-    run = _Run(weights, widen, observe or _ignore)
+    run = _Run(weights, widen, plain, observe or _ignore)
     return run.block(block, _checked(block.args, inputs, widen))
 
 
@@ -50,6 +52,7 @@ class _Run:
 
     weights: Weights | None
     widen: bool
+    plain: bool
     observe: Observer
 
     def block(self, block: Block, inputs: Sequence[Array]) -> tuple[Array, ...]:
@@ -73,7 +76,7 @@ class _Run:
         if isinstance(op, hlt.FusionOp):
             return self.block(op.body.block, operands)
         if not (isinstance(op, hlt.ConstantOp) and isinstance(op.value, WeightAttr)):
-            return evaluate(op, operands, widen=self.widen)
+            return evaluate(op, operands, widen=self.widen, plain=self.plain)
         if self.weights is None:
             raise UsageError(f"weight {op.value.key.data!r} is referred to, but no weight store is given")
         type_ = cast(TensorType[Any], op.result.type)

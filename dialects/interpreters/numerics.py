@@ -6,8 +6,9 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from mlc.dialects.hlt.dtypes import is_float, numpy_dtype
 from xdsl.ir import Attribute
+
+from mlc.dialects.hlt.dtypes import is_float, numpy_dtype
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -54,8 +55,10 @@ def to_double(array: Array) -> Array:
 
 
 def exact_matmul(lhs: Array, rhs: Array) -> Array:
-    """``lhs @ rhs``: float64 for floats; for integers exact modulo 2**64, through float64 where that is exact."""
-    if lhs.dtype == np.float64:
+    """``lhs @ rhs``: in their own type for floats; for integers exact modulo 2**64, through float64 where that is
+    exact.
+    """
+    if lhs.dtype.kind == "f":
         return np.matmul(lhs, rhs)
     bound = lhs.shape[-1] * _magnitude(lhs) * _magnitude(rhs)
     if bound < 2**_DOUBLE_DIGITS:

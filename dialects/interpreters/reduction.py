@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from mlc.dialects import hlt
 from mlc.dialects.interpreters.elementwise import divide
 from mlc.dialects.interpreters.registry import Array, reference
@@ -42,7 +43,7 @@ def reduce(op: hlt.ReduceOp, x: Array) -> Array:
     if op.kind != "mean":
         return total
     count = functools.reduce(lambda product, axis: product * x.shape[axis], op.axes, 1)
-    return divide(np.asarray(total), np.asarray(count, dtype=np.float64 if x.dtype.kind == "f" else np.int64))
+    return divide(np.asarray(total), np.asarray(count, dtype=x.dtype if x.dtype.kind == "f" else np.int64))
 
 
 @reference(hlt.ArgReduceOp)
@@ -122,7 +123,7 @@ def _window_counts(op: hlt.ReduceWindowOp, x: Array) -> Array:
         counted = np.pad(np.pad(cells, pads, constant_values=int(op.count_include_pad)), (0, op.overhang[dim]))
         along = sum(counted[places] for places in _places(op, dim))
         counts = counts * np.asarray(along).reshape(_every_extent(x.ndim, dim))
-    return np.maximum(counts, 1).astype(np.float64 if x.dtype.kind == "f" else np.int64)
+    return np.maximum(counts, 1).astype(x.dtype if x.dtype.kind == "f" else np.int64)
 
 
 def _every(rank: int, dim: int, places: slice) -> tuple[slice, ...]:

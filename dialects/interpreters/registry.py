@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from xdsl.ir import Operation
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt.base import named_operands
 from mlc.dialects.interpreters.numerics import lift, settle
-from xdsl.ir import Operation
-
 from mlc.errors import InternalError
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -45,22 +45,27 @@ def reference(op_class: type[Operation], *, moves_data: bool = False) -> Callabl
     return register
 
 
-def evaluate(op: Operation, inputs: Sequence[Array], *, widen: bool = False) -> tuple[Array, ...]:
+def evaluate(op: Operation, inputs: Sequence[Array], *, widen: bool = False, plain: bool = False) -> tuple[Array, ...]:
     """The results of one operation on arrays of the operands' shapes.
 
     Float results have the dtype of the result's element type, or float64 with ``widen``; the others always have
-    their own dtype. Results may be read-only views of the inputs. Raises ``ModelError`` for what goes wrong in the
+    their own dtype. With ``plain`` float32 is computed with in float32, rounding errors and all. Results may be
+    read-only views of the inputs. Raises ``ModelError`` for what goes wrong in the
     data (an index out of range), ``InternalError`` for an operation without a reference.
     """
     entry = REFERENCES.get(type(op))
     if entry is None:
         raise InternalError("this operation has no reference meaning", node=op.name)
-    arrays = inputs if entry.moves_data else [lift(array) for array in inputs]
+    arrays = inputs if entry.moves_data else [_operand(array, plain) for array in inputs]
     positional, optional = _arguments(op, arrays)
     with np.errstate(all="ignore"):
         outputs = entry.function(op, *positional, **optional)
         results = outputs if isinstance(outputs, tuple) else (outputs,)
         return tuple(_settled(op, array, index, widen) for index, array in enumerate(results))
+
+
+def _operand(array: Array, plain: bool) -> Array:
+    return array if plain and array.dtype == np.float32 else lift(array)
 
 
 def _arguments(op: Operation, arrays: Sequence[Array]) -> tuple[list[Array], dict[str, Array]]:

@@ -22,6 +22,11 @@ from mlc.cli.parser import ArgumentParser
 from mlc.errors import InternalError, MlcError, UsageError, nearest
 
 COMMANDS = {
+    "compile": "compile a model to a library, an object or an archive",
+    "run": "run a model once",
+    "bench": "time a model beside its peers",
+    "verify": "compare a model's results with the reference",
+    "inspect": "show a model, its kernels and what they take",
     "opt": "run passes over textual IR",
     "targets": "list the machines that mlc compiles for",
     "passes": "list the passes and their options",

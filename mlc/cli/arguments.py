@@ -1,0 +1,114 @@
+"""Flags that several commands share: which model, for which shapes and machine, and with what inputs."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Any
+
+from mlc.codegen.processors import available_processors
+from mlc.errors import UsageError
+from mlc.request import Request, TargetChoice
+
+if TYPE_CHECKING:
+    from mlc.cache import Cache
+    from mlc.model import CompiledModel
+
+_SHAPE = re.compile(r"(?P<name>.+):(?P<dims>\d+(x\d+)*|scalar)")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, *, metavar: str = "MODEL") -> None:
+    """The model, its shapes, and how to compile it; `request_from` reads them."""
+    parser.add_argument("model", metavar=metavar, help="an ONNX file")
+    parser.add_argument(
+        "--shapes",
+        action="append",
+        default=[],
+        metavar="NAME:1x3x224x224",
+        help="shape of an input whose dims are symbolic (again for each input)",
+    )
+    parser.add_argument(
+        "--dim", action="append", default=[], metavar="NAME=VALUE", help="extent of a symbolic dim (again for each dim)"
+    )
+    parser.add_argument("--target", default="native", help="machine to compile for (see `mlc targets`)")
+    parser.add_argument("--mcpu", default="", metavar="CPU", help="LLVM's name of the processor to tune for")
+    parser.add_argument("--mattr", default="", metavar="+A,-B", help="processor features to add and to leave out")
+    parser.add_argument("--threads", type=int, metavar="N", help="threads of a run (default: all processors)")
+    parser.add_argument("-O", dest="opt_level", type=int, default=3, metavar="LEVEL", help="0 to 3 (default: 3)")
+    parser.add_argument("--strict", action="store_true", help="the same bits on every machine, at the price of speed")
+    parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache")
+    parser.add_argument("--external-root", metavar="DIR", help="one more folder beneath which weights may lie")
+
+
+def request_from(args: argparse.Namespace, *, name: str | None = None) -> Request:
+    """The compilation that the flags of `add_model_arguments` ask for."""
+    return Request(
+        args.model,
+        target=TargetChoice(args.target, args.mcpu, args.mattr),
+        shapes=dict(map(parse_shape, args.shapes)),
+        dims=dict(map(parse_dim, args.dim)),
+        threads=available_processors() if args.threads is None else args.threads,
+        opt_level=args.opt_level,
+        strict=args.strict,
+        name=name,
+        external_root=args.external_root,
+    )
+
+
+def cache_from(args: argparse.Namespace) -> Cache | None:
+    """The cache, unless the flags turn it off."""
+    from mlc.cache import Cache
+
+    return None if args.no_cache else Cache.open()
+
+
+def open_model(args: argparse.Namespace) -> CompiledModel:
+    """The model that the flags name: compiled from ONNX, or loaded when it is a shared library."""
+    from mlc.api import Maker, load
+
+    if args.model.endswith(".so"):
+        return load(args.model, threads=args.threads)
+    return Maker(request_from(args), cache_from(args)).model()
+
+
+def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """``x:1x3x224x224`` as name and shape; the name may hold colons."""
+    match = _SHAPE.fullmatch(text)
+    if match is None:
+        raise UsageError(f"bad shape {text!r}", hint="write NAME:1x3x224x224, and NAME:scalar for rank 0")
+    dims = match["dims"]
+    return match["name"], () if dims == "scalar" else tuple(map(int, dims.split("x")))
+
+
+def parse_dim(text: str) -> tuple[str, int]:
+    """``batch=1`` as name and extent."""
+    name, equals, value = text.rpartition("=")
+    if not (name and equals and value.isdigit()):
+        raise UsageError(f"bad dim {text!r}", hint="write --dim batch=1")
+    return name, int(value)
+
+
+def add_input_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where inputs come from; `inputs_from` reads them."""
+    from mlc.arrays import FILLS
+
+    parser.add_argument(
+        "-i",
+        "--input",
+        action="append",
+        default=[],
+        metavar="[NAME=]FILE",
+        help="an input from a .npy or .pb file, or all inputs from a .npz (again for each file)",
+    )
+    parser.add_argument("--fill", choices=FILLS, default="random", help="what other inputs hold (default: random)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of random inputs (default: 0)")
+
+
+def inputs_from(args: argparse.Namespace, model: CompiledModel) -> dict[str, Any]:
+    """Arrays for every input of ``model``: from files, the rest made up."""
+    from mlc.arrays import make, read_inputs
+
+    given = read_inputs(args.input, [spec.name for spec in model.inputs])
+    rest = [spec for spec in model.inputs if spec.name not in given]
+    made = make(rest, args.fill, args.seed)
+    return {spec.name: given[spec.name] if spec.name in given else made[spec.name] for spec in model.inputs}

@@ -1,0 +1,139 @@
+"""Compile a model to a shared library, an object or an archive with its C header; or write stages on the way.
+
+    mlc compile resnet50.onnx -o resnet50.so
+    mlc compile resnet50.onnx --target=aarch64 --weights=file -o build/libresnet50.a
+    mlc compile resnet50.onnx --emit=graph,scheduled,asm -o build/resnet50
+
+The output's extension says what it is. A stage's text (.hlt.mlir, .fused.mlir, .loop.mlir, .scheduled.mlir) is
+compiled on from where it stands.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlc.cli.arguments import add_model_arguments, cache_from, request_from
+from mlc.cli.opt import add_watch_arguments, watch_from
+from mlc.errors import UsageError, nearest
+from mlc.output import WEIGHTS_MODES, Output
+from mlc.pipeline import STAGES
+
+if TYPE_CHECKING:
+    from mlc.driver import Compilation
+    from mlc.frontends.onnx.load import LoadedModel
+    from mlc.request import Request
+
+ARTEFACTS = {"obj": ".o", "lib": ".so", "archive": ".a", "header": ".h"}
+EMITTED = tuple(dict.fromkeys((*STAGES, *ARTEFACTS)))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="what to write: .so, .o, .a or .h; with --emit, its stem"
+    )
+    parser.add_argument("--emit", default="", metavar="STAGES", help=f"write these instead: {','.join(EMITTED)}")
+    parser.add_argument("--name", help="prefix of the C symbols (default: after the output)")
+    parser.add_argument(
+        "--weights", choices=WEIGHTS_MODES, default="embed", help="put weights into the code's file or beside it"
+    )
+    add_watch_arguments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    from mlc.driver import collector_paused
+
+    emitted = _emitted(args.emit)
+    outputs = _outputs(args, emitted)
+    request = request_from(args, name=outputs[0].name if outputs else args.name)
+    _announce(request, args.verbosity)
+    with collector_paused():
+        compilation, loaded = _start(request, args)
+        written = _write_stages(compilation, loaded, _base(args), emitted)
+        if outputs:
+            written += _write_artefacts(compilation, outputs, args)
+    if args.time_passes:
+        compilation.manager.report()
+    if args.verbosity >= 0:
+        for path in dict.fromkeys(written):
+            print(f"wrote {path} ({path.stat().st_size:,} bytes)")
+    return 0
+
+
+def _emitted(text: str) -> list[str]:
+    names = [name for name in text.split(",") if name]
+    for name in names:
+        if name not in EMITTED:
+            raise UsageError(f"unknown stage {name!r} in --emit", hint=nearest(name, EMITTED))
+    return names
+
+
+def _base(args: argparse.Namespace) -> Path:
+    """The output's path without extension, by default the model's name in this folder."""
+    from mlc.stages import base_of
+
+    return base_of(args.output or Path(Path(args.model).name))
+
+
+def _outputs(args: argparse.Namespace, emitted: list[str]) -> list[Output]:
+    """The artefacts to write, checked before anything is compiled."""
+    base = _base(args)
+    if args.output and not emitted:
+        paths = [args.output]
+    else:
+        suffixes = [ARTEFACTS[name] for name in emitted if name in ARTEFACTS] if emitted else [".so"]
+        paths = [base.with_name(base.name + suffix) for suffix in suffixes]
+    return [Output.of(path, name=args.name, weights=args.weights) for path in paths]
+
+
+def _announce(request: Request, verbosity: int) -> None:
+    """Say what ``native`` and the flags have come to."""
+    target = request.options().target
+    if verbosity >= 0:
+        features = f", {' '.join(sorted(target.features))}" if verbosity > 0 else ""
+        print(f"target {target.name} ({target.triple}, {target.cpu or 'generic'}{features}), {request.threads} threads")
+
+
+def _start(request: Request, args: argparse.Namespace) -> tuple[Compilation, LoadedModel | None]:
+    """The compilation at its first stage, and the ONNX model that it comes from, if it does."""
+    from mlc.driver import Compilation, import_source, load_source
+    from mlc.stages import resume, stage_of
+
+    path = Path(args.model)
+    if stage_of(path):
+        return resume(path, request.options(), name=request.name, watch=watch_from(args)), None
+    loaded = load_source(request)
+    name = request.name or loaded.name
+    return Compilation.of(import_source(loaded, request), name, request.options(), watch_from(args)), loaded
+
+
+def _write_stages(compilation: Compilation, loaded: LoadedModel | None, base: Path, emitted: list[str]) -> list[Path]:
+    """Write the stages asked for, taking the compilation through them."""
+    from mlc.driver import TEXT_STAGES
+    from mlc.stages import StageWriter
+
+    writer = StageWriter(base)
+    if "onnx" in emitted:
+        if loaded is None:
+            raise UsageError("IR text has no ONNX stage any more")
+        writer.onnx(loaded)
+    for stage in TEXT_STAGES:
+        if stage in emitted:
+            writer.text(compilation.advance(stage))
+    if {"llvm", "asm"} & set(emitted):
+        frame = compilation.frame()
+        if "llvm" in emitted:
+            writer.llvm(frame)
+        if "asm" in emitted:
+            writer.assembly(frame)
+    writer.finish(compilation.weights)
+    return writer.written
+
+
+def _write_artefacts(compilation: Compilation, outputs: list[Output], args: argparse.Namespace) -> list[Path]:
+    from mlc.driver import build
+
+    built = build(compilation.frame(), compilation.weights, cache=cache_from(args))
+    return [path for output in outputs for path in output.write(built.artefact(output.name, embed=output.embed))]

@@ -1,0 +1,101 @@
+"""Show a model: inputs and outputs, the kernels it becomes with their schedules, and the memory that it takes.
+
+    mlc inspect resnet50.onnx
+    mlc inspect resnet50.so
+
+Of a shared library this shows what the library says of itself (and loads it, which executes it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlc.cli.arguments import add_model_arguments, request_from
+
+if TYPE_CHECKING:
+    from xdsl.dialects.builtin import ModuleOp
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    report = _library(args) if args.model.endswith(".so") else _model(args)
+    print(json.dumps(report, indent=2) if args.json else _text(report))
+    return 0
+
+
+def _library(args: argparse.Namespace) -> dict[str, Any]:
+    from mlc.api import load
+
+    metadata = dict(load(args.model, threads=1).metadata)
+    metadata["kernels"] = [{"name": name} for name in metadata["kernels"]]
+    return metadata
+
+
+def _model(args: argparse.Namespace) -> dict[str, Any]:
+    from mlc.codegen.metadata import metadata_of
+    from mlc.driver import Compilation, collector_paused, import_source, load_source
+    from mlc.stages import resume, stage_of
+
+    request = request_from(args)
+    with collector_paused():
+        if stage_of(Path(args.model)):
+            compilation = resume(Path(args.model), request.options())
+        else:
+            loaded = load_source(request)
+            compilation = Compilation.of(import_source(loaded, request), loaded.name, request.options())
+        frame = compilation.frame()
+    return {**metadata_of(frame.program), "kernels": _kernels(compilation.module)}
+
+
+def _kernels(module: ModuleOp) -> list[dict[str, Any]]:
+    """Each kernel with how often it is called, for which nodes, and the schedule of each compute."""
+    from xdsl.dialects.builtin import ArrayAttr, StringAttr
+
+    from mlc.dialects.hlt import node_name
+    from mlc.dialects.loop import CallOp, KernelOp
+
+    calls = [op for op in module.walk() if isinstance(op, CallOp)]
+    counts = Counter(op.kernel for op in calls)
+    found: list[dict[str, Any]] = []
+    for op in module.ops:
+        if not isinstance(op, KernelOp):
+            continue
+        name = op.sym_name.data
+        schedules = op.attributes.get("loop.schedules")
+        texts = [s.data for s in schedules if isinstance(s, StringAttr)] if isinstance(schedules, ArrayAttr) else []
+        nodes = [node_name(call) for call in calls if call.kernel == name]
+        found.append({"name": name, "calls": counts[name], "nodes": nodes, "schedules": texts})
+    return found
+
+
+def _text(report: dict[str, Any]) -> str:
+    target, weights = report["target"], report["weights"]
+    flops = report["extra"].get("flops", 0)
+    lines = [
+        f"model    {report['name']}",
+        *(f"in[{i}]    {_tensor(spec)}" for i, spec in enumerate(report["inputs"])),
+        *(f"out[{i}]   {_tensor(spec)}" for i, spec in enumerate(report["outputs"])),
+        f"target   {target['name']} ({target['triple']}, {target['cpu'] or 'generic'})",
+        f"threads  {report['extra'].get('threads', 1)}",
+        *([f"flops    {flops:,}"] if flops else []),
+        f"arena    {report['arena_bytes']:,} bytes",
+        f"weights  {weights['bytes']:,} bytes{', embedded' if weights['embedded'] else ''}",
+        f"kernels  {len(report['kernels'])}",
+    ]
+    for kernel in report["kernels"]:
+        lines.append(f"  {kernel['name']}" + (f" x{kernel['calls']}" if "calls" in kernel else ""))
+        lines += [f"      {schedule}" for schedule in kernel.get("schedules", ())]
+        lines += [f"      for {node}" for node in kernel.get("nodes", ())[:1]]
+    return "\n".join(lines)
+
+
+def _tensor(spec: dict[str, Any]) -> str:
+    return f"{spec['name']}: {spec['dtype']} {'x'.join(map(str, spec['shape'])) or 'scalar'}"

@@ -1,0 +1,54 @@
+"""Run a model once, on given or made-up inputs, and show or write what comes out.
+
+    mlc run model.onnx -i x=x.npy -o y.npz
+
+MODEL is an ONNX file, or a shared library that `mlc compile` wrote (which executes it).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlc.cli.arguments import add_input_arguments, add_model_arguments, inputs_from, open_model
+
+if TYPE_CHECKING:
+    from mlc.model import Array
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    add_input_arguments(parser)
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the outputs to a .npz or .npy file")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    from mlc.arrays import write_arrays
+
+    model = open_model(args)
+    outputs = model.run(inputs_from(args, model))
+    if args.output:
+        write_arrays(args.output, outputs)
+    facts = {name: _facts(array) for name, array in outputs.items()}
+    if args.json:
+        print(json.dumps(facts, indent=2))
+        return 0
+    for name, fact in facts.items():
+        print(f"{name}: " + ", ".join(f"{key} {_show(value)}" for key, value in fact.items()))
+    return 0
+
+
+def _facts(array: Array) -> dict[str, object]:
+    """What is worth knowing of an output at a glance."""
+    facts: dict[str, object] = {"dtype": str(array.dtype), "shape": list(array.shape)}
+    if array.size and array.dtype.kind in "fiub":
+        wide = array.astype("float64")
+        facts |= {"min": float(wide.min()), "max": float(wide.max()), "mean": float(wide.mean())}
+    return facts
+
+
+def _show(value: object) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,136 @@
+"""Compare a model's results with a reference; exit code 0 when they agree, 3 when they don't.
+
+    mlc verify model.onnx
+    mlc verify model.onnx --against=onnxruntime -i x=x.npy
+    mlc verify model.onnx --test-data folder         # input_0.pb, output_0.pb, ...
+    mlc verify model.onnx --all-tensors
+
+The reference evaluates the model in float64. An error of up to 4 times that of a plain float32 evaluation is granted;
+integers must be equal. With --all-tensors every kernel is judged on the inputs that it really gets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlc.cli.arguments import add_input_arguments, add_model_arguments, cache_from, inputs_from, request_from
+from mlc.errors import MismatchError, ModelError, UsageError
+
+if TYPE_CHECKING:
+    from mlc.api import Maker
+    from mlc.model import Array, CompiledModel
+    from mlc.testing.models import Tolerance, Verdict
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_model_arguments(parser)
+    add_input_arguments(parser)
+    parser.add_argument(
+        "--against",
+        default="reference",
+        metavar="WHAT",
+        help="reference (the default), onnxruntime, or a shared library that mlc wrote",
+    )
+    parser.add_argument("--test-data", type=Path, metavar="DIR", help="take input_N.pb and output_N.pb from DIR")
+    parser.add_argument("--all-tensors", action="store_true", help="judge every kernel, not just the outputs")
+    parser.add_argument("--rtol", type=float, help="allow this relative error instead")
+    parser.add_argument("--atol", type=float, help="allow this absolute error instead")
+    parser.add_argument("--max-ulp", type=int, help="allow so many units in the last place instead")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    from mlc.api import Maker
+    from mlc.testing.models import Tolerance
+
+    tolerance = Tolerance(args.rtol, args.atol, args.max_ulp)
+    maker = Maker(request_from(args), cache_from(args))
+    start = time.perf_counter()
+    verdicts = list(_verdicts(maker, args, tolerance))
+    seconds = time.perf_counter() - start
+    bad = [v for v in verdicts if not v.ok]
+    if args.json:
+        print(json.dumps({"ok": not bad, "seconds": seconds, "tensors": [asdict(v) for v in verdicts]}, indent=2))
+        return MismatchError.exit_code if bad else 0
+    for verdict in [*bad, *(v for v in verdicts if v.ok and (args.verbosity > 0 or not args.all_tensors))]:
+        print(_line(verdict))
+    print(f"{len(verdicts) - len(bad)} of {len(verdicts)} tensors agree ({seconds:.1f} s)")
+    return MismatchError.exit_code if bad else 0
+
+
+def _line(verdict: Verdict) -> str:
+    shape = "x".join(map(str, verdict.shape)) or "scalar"
+    state = "ok  " if verdict.ok else "FAIL"
+    return f"{state} {verdict.name} [{shape}]: error {verdict.relative:.2e} of the largest element; {verdict.message}"
+
+
+def _verdicts(maker: Maker, args: argparse.Namespace, tolerance: Tolerance) -> Iterator[Verdict]:
+    from mlc.testing.models import compare
+
+    model = maker.model()
+    if args.test_data:
+        inputs, expected = _test_data(args.test_data, model)
+    else:
+        inputs, expected = inputs_from(args, model), None
+    if args.all_tensors:
+        yield from _all_tensors(maker, inputs, tolerance)
+        return
+    actual = model.run(inputs)
+    plain: Mapping[str, Array] = {}
+    if expected is None:
+        expected, plain = _expected(maker, args, inputs)
+    for name, wanted in expected.items():
+        yield compare(name, actual[name], wanted, plain=plain.get(name), tolerance=tolerance)
+
+
+def _all_tensors(maker: Maker, inputs: Mapping[str, Array], tolerance: Tolerance) -> Iterator[Verdict]:
+    from mlc.driver import Compilation, import_source
+    from mlc.testing.fusions import verify_fusions
+
+    imported = import_source(maker.loaded, maker.request, inputs)
+    compilation = Compilation.of(imported, maker.loaded.name, maker.request.options())
+    yield from verify_fusions(compilation, [inputs[info.name] for info in imported.inputs], tolerance)
+
+
+def _expected(
+    maker: Maker, args: argparse.Namespace, inputs: Mapping[str, Array]
+) -> tuple[Mapping[str, Array], Mapping[str, Array]]:
+    """What the outputs are compared with, and those of a plain evaluation where that is the measure."""
+    if args.against == "reference":
+        from mlc.driver import import_source
+        from mlc.testing.models import reference_outputs
+
+        imported = import_source(maker.loaded, maker.request, inputs)
+        arrays = [inputs[info.name] for info in imported.inputs]
+        names = [info.name for info in imported.outputs]
+        expected, plain = (reference_outputs(imported, arrays, plain=plain) for plain in (False, True))
+        return dict(zip(names, expected)), dict(zip(names, plain))
+    if args.against == "onnxruntime":
+        from mlc.report.peers import run_onnxruntime
+
+        return run_onnxruntime(args.model, inputs), {}
+    if args.against.endswith(".so"):
+        from mlc.api import load
+
+        return load(args.against, threads=args.threads).run(inputs), {}
+    raise UsageError(f"can't verify against {args.against!r}", hint="valid: reference, onnxruntime, FILE.so")
+
+
+def _test_data(folder: Path, model: CompiledModel) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Inputs and expected outputs in the layout of ONNX's own tests."""
+    from mlc.arrays import read_tensor
+
+    groups: list[dict[str, Array]] = []
+    for kind, specs in (("input", model.inputs), ("output", model.outputs)):
+        files = [folder / f"{kind}_{index}.pb" for index in range(len(specs))]
+        missing = [str(file) for file in files if not file.exists()]
+        if missing:
+            raise ModelError(f"no test data: {', '.join(missing)}")
+        groups.append({spec.name: read_tensor(file) for spec, file in zip(specs, files)})
+    return groups[0], groups[1]
