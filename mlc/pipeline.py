@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mlc.specs import check_fused, check_kernels, check_scheduled
+
 if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
     from xdsl.passes import ModulePass
@@ -100,6 +102,7 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     from mlc.lowering.loops.seed_accumulators import SeedAccumulatorsPass
     from mlc.lowering.loops.select_rows import SelectRowsPass
     from mlc.lowering.loops.split import SplitPass
+    from mlc.lowering.loops.verify_bounds import VerifyBoundsPass
 
     name = options.target.name
     yield FusePass()
@@ -118,21 +121,26 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     yield ParallelizePass(threads=options.threads)
     yield HoistPacksPass()
     yield PlanMemoryPass()
+    yield VerifyBoundsPass()
 
 
 def to_fused(module: ModuleOp, manager: PassManager, options: Options) -> None:
     """From an imported graph to a grouped one, in place."""
     manager.run(module, graph_passes(options))
     manager.run(module, fusion_passes(options))
+    check_fused(module)
 
 
 def to_kernels(module: ModuleOp, context: CompilerContext) -> ModuleOp:
     """From a grouped graph to a loop program of computes."""
     from mlc.lowering.kernels.program import lower_program
 
-    return lower_program(module)
+    program = lower_program(module)
+    check_kernels(program)
+    return program
 
 
 def to_scheduled(program: ModuleOp, manager: PassManager, options: Options) -> None:
     """From computes to explicit nests, in place."""
     manager.run(program, loop_passes(options))
+    check_scheduled(program)
