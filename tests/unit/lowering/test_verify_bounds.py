@@ -25,11 +25,9 @@ loop.kernel @k {{
 """
 
 
-def lowered(
-    shape: str = "5x19", dims: str = "a=5 b=19", plan: str = "a/2 b/8 a* b* b@4", index: str = "a, b"
-) -> KernelOp:
+def lowered(plan: str, shape: str = "5x19", index: str = "a, b") -> KernelOp:
     """A scheduled copy."""
-    text = COPY.format(shape=shape, dims=dims, plan=plan, index=index)
+    text = COPY.format(shape=shape, dims="a=5 b=19", plan=plan, index=index)
     kernel = next(iter(Parser(make_context(), text).parse_module().ops))
     assert isinstance(kernel, KernelOp)
     return kernel_of(lower_loops(kernel, find_target("x86-64-v3")))
