@@ -21,7 +21,7 @@ from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import InternalError
 from mlc.lowering.loops.pack import pack_array
-from mlc.lowering.loops.plan_memory import main_of, root, size_of
+from mlc.lowering.loops.plan_memory import main_of, root, size_of, view_offset
 
 ALIGNMENT = 64
 
@@ -99,18 +99,18 @@ class Builder:
 
     def reference(self, value: SSAValue) -> BufferRef:
         """Where a buffer of a call lies."""
-        base = root(value)
+        base, offset = root(value), view_offset(value)
         owner = base.owner
         if isinstance(base, BlockArgument):
             if base.index < self.inputs:
-                return BufferRef("input", base.index)
-            return BufferRef("output", base.index - self.inputs)
+                return BufferRef("input", base.index, offset)
+            return BufferRef("output", base.index - self.inputs, offset)
         if isinstance(owner, StatusOp):
             return BufferRef("status")
         if isinstance(owner, BufferOp):
             assert owner.offset is not None
-            return BufferRef("arena", 0, owner.offset.value.data)
-        return BufferRef("weights", 0, self._constant(base))
+            return BufferRef("arena", 0, owner.offset.value.data + offset)
+        return BufferRef("weights", 0, self._constant(base) + offset)
 
     def _constant(self, value: SSAValue) -> int:
         found = self.offsets.get(value)

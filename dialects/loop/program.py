@@ -58,20 +58,30 @@ class BufferOp(IRDLOperation):
 
 @irdl_op_definition
 class ViewOp(IRDLOperation):
-    """The same memory under another shape with equally many elements."""
+    """The same memory, or a dense part of it from byte ``offset`` on, under another shape.
+
+        %v = loop.view %x at 4096 : memref<1x8x14x14x16xf32> -> memref<1x4x14x14x16xf32>
+    """
 
     name = "loop.view"
     source = operand_def(MemRefType)
+    offset = opt_prop_def(IntegerAttr)
     result = result_def(MemRefType)
     traits = traits_def(Pure())
-    assembly_format = "$source attr-dict `:` type($source) `->` type($result)"
+    irdl_options = (ParsePropInAttrDict(),)
+    assembly_format = "$source (`at` $offset^)? attr-dict `:` type($source) `->` type($result)"
 
     def verify_(self) -> None:
         source, result = self.source.type, self.result.type
         assert isinstance(source, MemRefType)
         assert isinstance(result, MemRefType)
-        if source.element_type != result.element_type or source.element_count() != result.element_count():
-            raise VerifyException("[view_elements] a view has the elements of its source")
+        smaller = result.element_count() < source.element_count() and self.offset is not None
+        if source.element_type != result.element_type or not (smaller or _same_count(source, result)):
+            raise VerifyException("[view_elements] a view has elements of its source, all of them without an offset")
+
+
+def _same_count(a: MemRefType[Attribute], b: MemRefType[Attribute]) -> bool:
+    return a.element_count() == b.element_count()
 
 
 @irdl_op_definition

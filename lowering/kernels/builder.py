@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from xdsl.dialects.builtin import (
@@ -55,6 +55,8 @@ class Buffer:
     memref: SSAValue
     shape: tuple[int, ...]
     layout: LayoutAttr | None
+    origin: tuple[int, ...] = ()
+    """Where the tensor starts in a larger one that the memref holds; empty: it is the whole."""
 
     @property
     def element(self) -> Attribute:
@@ -63,6 +65,8 @@ class Buffer:
 
     def index(self, logical: Index, ranges: Mapping[str, int]) -> MapAttr:
         """The map of a logical index."""
+        if self.origin:
+            logical = [e.shifted(start) for e, start in zip(logical, self.origin, strict=True)]
         if self.layout is None:
             return MapAttr(tuple(logical))
         halo = self.layout.halo
@@ -77,6 +81,17 @@ class Buffer:
 
 
 Source: TypeAlias = Buffer | Splat
+
+
+class Place(NamedTuple):
+    """Where a tensor lies that is part of a larger one: the larger one's type, and its index of the first element.
+
+    ``done``: the larger one is this kernel's own result, so that the part is in its place already.
+    """
+
+    type: Attribute
+    origin: tuple[int, ...]
+    done: bool = False
 
 
 def signless(element: Attribute) -> Attribute:
@@ -107,19 +122,24 @@ class KernelBuilder:
         operands: Sequence[SSAValue],
         results: Sequence[SSAValue],
         result_types: Sequence[Attribute],
+        places: Sequence[Place | None] = (),
     ) -> None:
         """``operands`` are the fusion region's arguments, ``results`` the values that it yields.
 
-        The layouts of results are those of the fusion's own ``result_types``.
+        The layouts of results are those of the fusion's own ``result_types``. ``places`` are those of the operands
+        and results that are parts of larger tensors; two arguments with one place are the same memory.
         """
-        self.block = Block(arg_types=[memref_type(t) for t in (*(v.type for v in operands), *result_types)])
+        values = [*operands, *results]
+        types = [*(v.type for v in operands), *result_types]
+        found = list(places) or [None] * len(types)
+        self.block = Block(arg_types=[memref_type(p.type if p else t) for t, p in zip(types, found, strict=True)])
         self.name = name
         self.sources: dict[SSAValue, Source] = {}
         self.outputs: dict[SSAValue, Buffer] = {}
-        for value, argument in zip(operands, self.block.args):
-            self.sources[value] = _buffer(argument, _tensor(value.type))
-        for value, argument, type_ in zip(results, self.block.args[len(operands) :], result_types):
-            self.outputs[value] = _buffer(argument, _tensor(type_))
+        buffers = [_buffer(a, _tensor(t), p) for a, t, p in zip(self.block.args, types, found)]
+        self.sources.update(zip(operands, buffers))
+        self.outputs.update(zip(results, buffers[len(operands) :]))
+        self.places = dict(zip(values[: len(operands)], found))
 
     def kernel(self) -> KernelOp:
         """The finished kernel."""
@@ -233,9 +253,10 @@ def _tensor(type_: Attribute) -> TensorType[Attribute]:
     return type_
 
 
-def _buffer(memref: SSAValue, tensor: TensorType[Attribute]) -> Buffer:
-    layout = tensor.encoding if isinstance(tensor.encoding, LayoutAttr) else None
-    return Buffer(memref, tensor.get_shape(), layout)
+def _buffer(memref: SSAValue, tensor: TensorType[Attribute], place: Place | None) -> Buffer:
+    whole = _tensor(place.type) if place else tensor
+    layout = whole.encoding if isinstance(whole.encoding, LayoutAttr) else None
+    return Buffer(memref, tensor.get_shape(), layout, place.origin if place else ())
 
 
 def result_dims(shape: Sequence[int], prefix: str = "d") -> list[Dim]:

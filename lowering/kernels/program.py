@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 
 from xdsl.dialects.builtin import DenseArrayBase, FunctionType, IntegerAttr, ModuleOp, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
@@ -12,7 +12,8 @@ from mlc.dialects import hlt
 from mlc.dialects.loop import STATUS, BufferOp, CallOp, ConstantOp, KernelOp, StatusOp, ViewOp
 from mlc.errors import InternalError
 from mlc.lowering.kernels import lower_fusion
-from mlc.lowering.kernels.builder import KernelBuilder, ids, memref_type, result_dims, splat_of
+from mlc.lowering.kernels.builder import KernelBuilder, Place, ids, memref_type, result_dims, splat_of
+from mlc.lowering.kernels.placement import find_homes, is_concat
 
 
 class ProgramBuilder:
@@ -34,6 +35,8 @@ class ProgramBuilder:
         for value, argument in zip(self.returned, self.block.args[self.inputs :]):
             if isinstance(value.owner, hlt.FusionOp) and value not in self.targets:
                 self.targets[value] = argument
+        fusions = [op for op in main.body.block.ops if isinstance(op, hlt.FusionOp)]
+        self.homes = find_homes(fusions, self.returned)
 
     def build(self) -> ModuleOp:
         """The module: kernels first, then ``@main`` over buffers."""
@@ -77,8 +80,12 @@ class ProgramBuilder:
         self.memrefs[op.result] = made.result
 
     def _fusion(self, op: hlt.FusionOp) -> None:
-        kernel = self._kernel(op)
-        args = [self.memrefs[v] for v in op.inputs] + [self._result(v) for v in op.outputs]
+        places = [self._place(v, op) for v in (*op.inputs, *op.outputs)]
+        if is_concat(op) and all(p and p.done for p in places[: len(op.inputs)]):
+            self._memory(op.outputs[0])
+            return
+        kernel = self._kernel(op, places)
+        args = [self._memory(v) for v in (*op.inputs, *op.outputs)]
         if kernel.checked is not None:
             args.append(self._status())
         call = CallOp.make(kernel.sym_name.data, args)
@@ -86,12 +93,22 @@ class ProgramBuilder:
             call.attributes["hlt.node"] = op.attributes["hlt.node"]
         self.block.add_op(call)
 
-    def _kernel(self, op: hlt.FusionOp) -> KernelOp:
+    def _place(self, value: SSAValue, user: hlt.FusionOp) -> Place | None:
+        """Where a kernel finds a tensor that lies inside another, unless that looks as if it lay alone."""
+        home = self.homes.get(value)
+        if home is None:
+            return None
+        done = any(home.whole is v for v in user.outputs)
+        if home.offset is None:
+            return Place(home.whole.type, home.origin, done)
+        return Place(value.type, (0,) * len(home.origin), True) if done else None
+
+    def _kernel(self, op: hlt.FusionOp, places: Sequence[Place | None]) -> KernelOp:
         """The kernel of a fusion; fusions that do the same share one."""
-        key = signature(op)
+        key = (signature(op), tuple(places))
         found = self.kernels.get(key)
         if found is None:
-            found = self.kernels[key] = lower_fusion(op, f"k{len(self.kernels)}_{_hint(op)}")
+            found = self.kernels[key] = lower_fusion(op, f"k{len(self.kernels)}_{_hint(op)}", places)
             weights = [i for i, v in enumerate(op.inputs) if _is_weight(v)]
             if weights:
                 found.properties["weights"] = DenseArrayBase.from_list(i64, weights)
@@ -105,14 +122,34 @@ class ProgramBuilder:
             self.status = made.result
         return self.status
 
-    def _result(self, value: SSAValue) -> SSAValue:
-        target = self.targets.get(value)
-        if target is None:
-            made = BufferOp.create(result_types=[memref_type(value.type)])
-            self.block.add_op(made)
-            target = made.result
-        self.memrefs[value] = target
-        return target
+    def _memory(self, value: SSAValue) -> SSAValue:
+        """The memory of a tensor, allocated when first asked for; of one that lies spread in another, the other's."""
+        found = self.memrefs.get(value)
+        if found is not None:
+            return found
+        home = self.homes.get(value)
+        if home is not None:
+            found = self._memory(home.whole)
+            if home.offset is not None:
+                found = self._part(found, value, home.offset)
+        else:
+            found = self.targets.get(value) or self._buffer(value)
+        self.memrefs[value] = found
+        return found
+
+    def _part(self, whole: SSAValue, value: SSAValue, offset: int) -> SSAValue:
+        made = ViewOp.create(
+            operands=[whole],
+            result_types=[memref_type(value.type)],
+            properties={"offset": IntegerAttr(offset, i64)},
+        )
+        self.block.add_op(made)
+        return made.result
+
+    def _buffer(self, value: SSAValue) -> SSAValue:
+        made = BufferOp.create(result_types=[memref_type(value.type)])
+        self.block.add_op(made)
+        return made.result
 
     def _copy(self, value: SSAValue, argument: SSAValue) -> None:
         """A returned value that no kernel wrote there: an input, a constant, a view, or a second mention."""

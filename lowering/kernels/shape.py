@@ -105,7 +105,7 @@ def lower_reverse(builder: KernelBuilder, op: hlt.ReverseOp) -> None:
 
 @lowers(hlt.ConcatOp)
 def lower_concat(builder: KernelBuilder, op: hlt.ConcatOp) -> None:
-    """One copy per operand, each into its own part of the result."""
+    """One copy per operand, each into its own part of the result; what was made there needs none."""
     sources = [builder.source(v) for v in op.operands]
     target = builder.result(op.result)
     start = 0

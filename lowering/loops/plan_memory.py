@@ -47,6 +47,16 @@ ALIASES = "aliases"
 """Attribute of a kernel that is called with a result in an operand's place."""
 
 
+def view_offset(value: SSAValue) -> int:
+    """Bytes from the start of the buffer behind a chain of views."""
+    offset = 0
+    while isinstance(value.owner, ViewOp):
+        if value.owner.offset is not None:
+            offset += value.owner.offset.value.data
+        value = value.owner.source
+    return offset
+
+
 def size_of(value: SSAValue) -> int:
     """Bytes of a buffer, rounded up to whole lines."""
     type_ = buffer_type(value)
@@ -81,7 +91,8 @@ def _take_over(call: CallOp, time: int, kernel: KernelOp, found: dict[SSAValue, 
         old, new = found.get(bases[operand]), found.get(bases[result])
         if old is None or new is None or old is new or bases.count(bases[operand]) != 1:
             continue
-        if old.last != time or new.first != time or old.size != new.size:
+        whole = old.size == new.size == size_of(call.args[operand]) == size_of(call.args[result])
+        if old.last != time or new.first != time or not whole:
             continue
         old.buffers += new.buffers
         old.last = new.last

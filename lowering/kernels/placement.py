@@ -1,0 +1,90 @@
+"""Which tensors are made inside a concatenation's buffer, so that concatenating them is nothing.
+
+A tensor qualifies when a kernel makes it, kernels alone read it, and some group is just a concatenation of which it is
+one operand. It is then written and read at an offset; of several concatenations that would do, the first gets it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+from typing import NamedTuple
+
+from xdsl.dialects.builtin import TensorType
+from xdsl.ir import Attribute, SSAValue
+
+from mlc.dialects import hlt
+from mlc.dialects.hlt import shape_of
+from mlc.dialects.hlt.layout import LayoutAttr
+from mlc.lowering.kernels.builder import memref_type
+from mlc.lowering.loops.levels import element_bytes
+
+
+class Home(NamedTuple):
+    """The concatenation's result that holds a tensor, and the tensor's first index in it.
+
+    ``offset`` is the byte where the tensor starts if it is a dense part of the whole; else it lies spread in it.
+    """
+
+    whole: SSAValue
+    origin: tuple[int, ...]
+    offset: int | None
+
+
+def is_concat(fusion: hlt.FusionOp) -> bool:
+    """Whether a group is one concatenation of its operands as they are."""
+    members = fusion.members
+    return len(members) == 1 and isinstance(members[0], hlt.ConcatOp)
+
+
+def find_homes(fusions: Iterable[hlt.FusionOp], returned: Iterable[SSAValue]) -> Mapping[SSAValue, Home]:
+    """The tensors that lie inside a concatenation, by value."""
+    homes: dict[SSAValue, Home] = {}
+    fixed = set(returned)
+    for fusion in fusions:
+        if not is_concat(fusion):
+            continue
+        concat = fusion.members[0]
+        assert isinstance(concat, hlt.ConcatOp)
+        outer = dict(zip(fusion.body.block.args, fusion.inputs))
+        start = 0
+        for operand in concat.operands:
+            value = outer[operand]
+            origin = tuple(start if i == concat.axis else 0 for i in range(len(shape_of(operand))))
+            start += shape_of(operand)[concat.axis]
+            once = list(concat.operands).count(operand) == 1
+            if once and value not in fixed and value not in homes and _may_move(value):
+                whole = fusion.outputs[0]
+                homes[value] = Home(whole, origin, dense_offset(value.type, whole.type, origin))
+    return homes
+
+
+def dense_offset(part: Attribute, whole: Attribute, origin: tuple[int, ...]) -> int | None:
+    """The byte at which ``part`` starts in ``whole`` if it is laid out there as it would be alone, else None."""
+    assert isinstance(part, TensorType)
+    assert isinstance(whole, TensorType)
+    if part.encoding != whole.encoding:
+        return None
+    inner, outer = memref_type(part), memref_type(whole)
+    differs = [i for i, (a, b) in enumerate(zip(inner.get_shape(), outer.get_shape())) if a != b]
+    if not differs:
+        return 0
+    first = differs[0]
+    if len(differs) > 1 or prod(outer.get_shape()[:first]) != 1:
+        return None
+    rank = len(origin)
+    layout = part.encoding if isinstance(part.encoding, LayoutAttr) else LayoutAttr.identity(rank)
+    physical = layout.dims[first]
+    start = origin[physical.dim]
+    if physical.block and (physical.inner or start % physical.block):
+        return None
+    steps = start // physical.block if physical.block else start
+    return steps * prod(outer.get_shape()[first + 1 :]) * element_bytes(outer.element_type)
+
+
+def _may_move(value: SSAValue) -> bool:
+    """Whether kernels alone make and read a tensor, and it holds no others itself."""
+    maker = value.owner
+    if not isinstance(maker, hlt.FusionOp) or is_concat(maker) or len(maker.outputs) != 1:
+        return False
+    return all(isinstance(use.operation, hlt.FusionOp) for use in value.uses)
