@@ -8,7 +8,12 @@ _NEON = frozenset({"neon", "fp-armv8"})
 
 
 def _intrinsic(op: str, name: str) -> Instruction:
-    return Instruction(op=op, dtype="f32", text=f"call {{T}} @{name}.{{S}}({{T}} {{0}}, {{T}} {{1}})", declare=f"{{T}} @{name}.{{S}}({{T}}, {{T}})")
+    return Instruction(
+        op=op,
+        dtype="f32",
+        text=f"call {{T}} @{name}.{{S}}({{T}} {{0}}, {{T}} {{1}})",
+        declare=f"{{T}} @{name}.{{S}}({{T}}, {{T}})",
+    )
 
 
 ROWS = (_intrinsic("arith.maximumf", "llvm.maximum"), _intrinsic("arith.minimumf", "llvm.minimum"))

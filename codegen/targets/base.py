@@ -26,7 +26,7 @@ class Instruction:
     ``op`` is the scalar operation's name in the IR (``math.fma``, ``loop.ldexp``, ``loop.dot4``); ``text`` is the
     LLVM IR right-hand side with ``{0} {1} ..`` for operands, ``{T}`` for the vector type, ``{I}`` for the integer
     vector type of the same width, ``{S}`` for the intrinsic suffix (``v16f32``), ``{W}`` for the lane count.
-    A row applies when all its ``features`` are on and the element type and lane count match; the first that applies wins.
+    A row applies when all its ``features`` are on and the element type and lane count match; the first such row wins.
     """
 
     op: str

@@ -12,9 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from xdsl.context import Context
-from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, ModuleOp, i64
+from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerType, ModuleOp, i64
 from xdsl.ir import Attribute, SSAValue
 from xdsl.passes import ModulePass
+from xdsl.utils.hints import isa
 
 from mlc.dialects.loop import ComputeOp, KernelOp
 
@@ -56,9 +57,9 @@ def inplace_pairs(kernel: KernelOp) -> list[tuple[int, int]]:
         return []
     found: list[tuple[int, int]] = []
     for pair in noted:
-        assert isinstance(pair, DenseArrayBase)
+        assert isa(pair, DenseArrayBase[IntegerType])
         operand, result = pair.get_values()
-        found.append((int(operand), int(result)))
+        found.append((operand, result))
     return found
 
 

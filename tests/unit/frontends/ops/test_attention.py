@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlc.dialects import hlt
 
+from mlc.dialects import hlt
 from mlc.errors import ModelError
 
 Build = Callable[..., Any]
@@ -46,9 +46,9 @@ CASES = st.fixed_dictionaries(
 @settings(max_examples=30, deadline=None)
 @given(case=CASES)
 def test_attention_is_the_formula(build: Build, case: dict[str, Any]) -> None:
-    queries, past, keys = case["queries"], case["past"], case["queries"] + case["past"]
+    queries, past, seen = case["queries"], case["past"], case["queries"] + case["past"]
     inputs = [f"float[2, 4, {queries}, 8] q", *(f"float[2, 2, {queries}, 8] {name}" for name in "kv")]
-    inputs += [f"bool[{queries}, {keys}] m"] if case["masked"] else []
+    inputs += [f"bool[{queries}, {seen}] m"] if case["masked"] else []
     inputs += [f"float[2, 2, {past}, 8] pk", f"float[2, 2, {past}, 8] pv"] if past else []
     arguments = f"q, k, v, {'m' if case['masked'] else ''}, {'pk, pv' if past else ''}".rstrip(", ")
     program = build(
@@ -59,14 +59,14 @@ def test_attention_is_the_formula(build: Build, case: dict[str, Any]) -> None:
     fused = any(isinstance(op, hlt.AttentionOp) for op in program)
     assert fused == (case["cap"] == 0)
     q, k, v = normal(2, 4, queries, 8), normal(2, 2, queries, 8), normal(2, 2, queries, 8) + 1
-    mask = np.random.default_rng(0).random((queries, keys)) > 0.4
+    mask = np.random.default_rng(0).random((queries, seen)) > 0.4
     cache = [normal(2, 2, past, 8) - 1, normal(2, 2, past, 8)]
     result = program(q, k, v, *([mask] if case["masked"] else []), *(cache if past else []))
     allowed = mask if case["masked"] else np.ones_like(mask)
     if case["causal"]:
-        allowed = allowed & np.tri(queries, keys, past, dtype=np.bool_)
-    full = [np.concatenate([old, new], 2).repeat(2, axis=1) for old, new in zip(cache, (k, v))]
-    np.testing.assert_allclose(result, formula(q, *full, allowed, case["cap"]), rtol=1e-5, atol=1e-6)
+        allowed = allowed & np.tri(queries, seen, past, dtype=np.bool_)
+    keys, values = (np.concatenate([old, new], 2).repeat(2, axis=1) for old, new in zip(cache, (k, v)))
+    np.testing.assert_allclose(result, formula(q, keys, values, allowed, case["cap"]), rtol=1e-5, atol=1e-6)
 
 
 def test_packed_heads_are_split(build: Build) -> None:
@@ -76,9 +76,9 @@ def test_packed_heads_are_split(build: Build) -> None:
             y = Attention <q_num_heads = 4, kv_num_heads = 2> (q, k, v) }"""
     )
     q, k, v = normal(2, 3, 8), normal(2, 5, 4), normal(2, 5, 6)
-    heads = [x.reshape(2, x.shape[1], n, -1).transpose(0, 2, 1, 3) for x, n in ((q, 4), (k, 2), (v, 2))]
-    expected = formula(heads[0], *(x.repeat(2, axis=1) for x in heads[1:]), np.bool_(True))
     result = packed(q, k, v)
+    q, k, v = (x.reshape(2, x.shape[1], n, -1).transpose(0, 2, 1, 3) for x, n in ((q, 4), (k, 2), (v, 2)))
+    expected = formula(q, k.repeat(2, axis=1), v.repeat(2, axis=1), np.ones((), np.bool_))
     np.testing.assert_allclose(result, expected.transpose(0, 2, 1, 3).reshape(2, 3, 12), rtol=1e-5, atol=1e-6)
 
 

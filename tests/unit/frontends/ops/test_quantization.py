@@ -24,6 +24,13 @@ def quantized(x: Array, scale: Array, zero_point: Array) -> Array:
     return np.clip(rounded, limits.min, limits.max).astype(zero_point.dtype)
 
 
+def spread(p: Array, granularity: str) -> Array:
+    """A parameter per element of ``[3, 4, 2]``, or one that broadcasts to it."""
+    if granularity == "axis":
+        return p[:, None]
+    return p.repeat(2, axis=1) if granularity == "block" else p
+
+
 GRANULARITIES = {
     "tensor": ((), "axis = 0"),
     "axis": ((4,), "axis = 1"),
@@ -52,8 +59,7 @@ def test_quantize_and_back(build: Build, kind: str, granularity: str, seed: int)
             q = QuantizeLinear <{attributes}> (x, s, z)
             y = DequantizeLinear <{attributes}> (q, s, z) }}"""
     )
-    spread = {"tensor": lambda p: p, "axis": lambda p: p[:, None], "block": lambda p: p.repeat(2, axis=1)}[granularity]
-    wide_scale, wide_zero = spread(scale), spread(zero_point)
+    wide_scale, wide_zero = spread(scale, granularity), spread(zero_point, granularity)
     integers = quantized(x, wide_scale, wide_zero)
     expected = (integers.astype(np.int32) - wide_zero.astype(np.int32)).astype(np.float32) * wide_scale
     np.testing.assert_array_equal(program(x, scale, zero_point), expected)

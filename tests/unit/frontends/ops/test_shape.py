@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlc.dialects import hlt
-from mlc.frontends.onnx.node import DataDependentError
 
+from mlc.dialects import hlt
 from mlc.errors import ModelError
+from mlc.frontends.onnx.node import DataDependentError
 
 Build = Callable[..., Any]
 
@@ -94,7 +94,8 @@ def slices(draw: st.DrawFn) -> tuple[list[int], list[int], list[int], list[int]]
     shape = draw(st.lists(st.integers(0, 9), min_size=1, max_size=3))
     bound = st.integers(-12, 12) | st.sampled_from((-(2**63), 2**63 - 1))
     steps = st.integers(-4, 4).filter(bool)
-    return shape, *([draw(kind) for _ in shape] for kind in (bound, bound, steps))
+    starts, ends, strides = ([draw(kind) for _ in shape] for kind in (bound, bound, steps))
+    return shape, starts, ends, strides
 
 
 @FEW
