@@ -32,7 +32,7 @@ from mlc.dialects.loop import (
     MapAttr,
     ScratchOp,
 )
-from mlc.dialects.loop.affine import Expr, dim, floordiv, mod
+from mlc.dialects.loop.affine import Expr, dim, dims_of, floordiv, mod
 from mlc.errors import InternalError, UnsupportedError
 from mlc.lowering.scalar import Body, Scalar, Values, last, region
 
@@ -206,12 +206,18 @@ class KernelBuilder:
         combine: Body | None = None,
         elems: Sequence[tuple[Buffer, Index]] = (),
         subscripts: Sequence[tuple[Buffer, Index]] = (),
-    ) -> ComputeOp:
+    ) -> None:
         """Append a compute. Splats among ``ins`` become constants inside the regions.
 
+        Loops run at least once, so a domain without points makes no compute, and a fold of nothing is no fold.
         A reduction's accumulators ``start`` from known numbers; ``finish`` sees them after the operands.
         ``affine.subscript(i, extent)`` in an index is the value of ``subscripts[i]``; it is checked at run time.
         """
+        if any(d.extent == 0 and d.kind != "r" for d in dims):
+            return
+        if any(d.extent == 0 for d in dims):
+            self._fold_nothing(ins, outs, dims, finish, start)
+            return
         ranges = {d.name: d.extent for d in dims}
         real = [(b, e) for b, e in ins if isinstance(b, Buffer)]
         maps = [b.index(e, ranges) for b, e in (*real, *outs, *elems, *subscripts)]
@@ -244,7 +250,24 @@ class KernelBuilder:
             subscripts=[b.memref for b, _ in subscripts],
         )
         self.block.add_op(made)
-        return made
+
+    def _fold_nothing(
+        self,
+        ins: Sequence[tuple[Source, Index]],
+        outs: Sequence[tuple[Buffer, Index]],
+        dims: Sequence[Dim],
+        finish: Body,
+        start: Sequence[Splat],
+    ) -> None:
+        """The result of a reduction over an empty dim: ``finish`` of what the accumulators start from."""
+        folded = {d.name for d in dims if d.kind == "r"}
+        kept = [d for d in dims if d.kind != "r"]
+        there = [(Splat(0, b.element) if any(folded & dims_of(e) for e in index) else b, index) for b, index in ins]
+
+        def finished(s: Scalar, *args: SSAValue) -> Values:
+            return finish(s, *args, *(s.constant(number.value, number.element) for number in start))
+
+        self.compute(there, outs, kept, finish=finished)
 
 
 def _tensor(type_: Attribute) -> TensorType[Attribute]:

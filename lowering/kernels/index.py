@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+from xdsl.ir import SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt.base import element_of, shape_of
 from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr, constant, subscript
+from mlc.errors import ModelError
 from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, ids, is_unsigned, lowers, result_dims
 from mlc.lowering.kernels.reduction import fold
-from mlc.lowering.scalar import Scalar
-from xdsl.ir import SSAValue
-
-from mlc.errors import ModelError
+from mlc.lowering.scalar import Scalar, last
 
 REDUCTIONS = {"add": "sum", "mul": "prod", "max": "max", "min": "min"}
 """The kind of fold by a scatter's reduction."""
 
 
-def check_extents(op: hlt.HltOp, extents: Sequence[int], shape: Sequence[int]) -> bool:
-    """Whether there is anything to do; raises ModelError where every index is out of range."""
-    if not prod(shape):
-        return False
-    if 0 in extents:
+def check_extents(op: hlt.HltOp, extents: Sequence[int], shape: Sequence[int]) -> None:
+    """Raises ModelError where there are indices, of ``shape``, but no element that one could name."""
+    if prod(shape) and 0 in extents:
         raise ModelError("[index_range] an index into 0 elements", node=hlt.node_name(op))
-    return True
 
 
 def read(
@@ -39,7 +36,7 @@ def read(
     """``result[d0, d1, ..] = source[index]``."""
     target = builder.result(result)
     dims = result_dims(target.shape)
-    builder.compute([(source, index)], [(target, ids(dims))], dims, subscripts=subscripts, finish=lambda s, x: x)
+    builder.compute([(source, index)], [(target, ids(dims))], dims, subscripts=subscripts, finish=last)
 
 
 @lowers(hlt.GatherOp)
@@ -48,9 +45,7 @@ def lower_gather(builder: KernelBuilder, op: hlt.GatherOp) -> None:
     source, indices = builder.buffer(op.x), builder.buffer(op.indices)
     extent = source.shape[op.axis]
     shape = shape_of(op.result)
-    if not check_extents(op, [extent], shape):
-        builder.result(op.result)
-        return
+    check_extents(op, [extent], shape)
     places = ids(result_dims(shape))
     after = op.axis + len(indices.shape)
     index = [*places[: op.axis], subscript(0, extent), *places[after:]]
@@ -62,9 +57,7 @@ def lower_gather_elements(builder: KernelBuilder, op: hlt.GatherElementsOp) -> N
     source, indices = builder.buffer(op.x), builder.buffer(op.indices)
     extent = source.shape[op.axis]
     shape = shape_of(op.result)
-    if not check_extents(op, [extent], shape):
-        builder.result(op.result)
-        return
+    check_extents(op, [extent], shape)
     places = ids(result_dims(shape))
     index = list(places)
     index[op.axis] = subscript(0, extent)
@@ -78,9 +71,7 @@ def lower_gather_nd(builder: KernelBuilder, op: hlt.GatherNdOp) -> None:
     depth, batch = indices.shape[-1], op.batch_dims
     extents = source.shape[batch : batch + depth]
     shape = shape_of(op.result)
-    if not check_extents(op, extents, shape):
-        builder.result(op.result)
-        return
+    check_extents(op, extents, shape)
     places = ids(result_dims(shape))
     lead = len(indices.shape) - 1
     coordinates = [subscript(i, extent) for i, extent in enumerate(extents)]
@@ -95,8 +86,7 @@ def lower_scatter_elements(builder: KernelBuilder, op: hlt.ScatterElementsOp) ->
     indices = builder.buffer(op.indices)
     extent = shape_of(op.x)[op.axis]
     target = _copy(builder, op)
-    if not check_extents(op, [extent], indices.shape):
-        return
+    check_extents(op, [extent], indices.shape)
     dims = [Dim(f"u{i}", n, "s" if i == op.axis else "p") for i, n in enumerate(indices.shape)]
     places = ids(dims)
     index = list(places)
@@ -112,8 +102,7 @@ def lower_scatter_nd(builder: KernelBuilder, op: hlt.ScatterNdOp) -> None:
     extents = shape_of(op.x)[:depth]
     target = _copy(builder, op)
     shape = shape_of(op.updates)
-    if not check_extents(op, extents, shape):
-        return
+    check_extents(op, extents, shape)
     dims = [Dim(f"u{i}", n, "s" if i < lead else "p") for i, n in enumerate(shape)]
     places = ids(dims)
     index = [*(subscript(i, extent) for i, extent in enumerate(extents)), *places[lead:]]
@@ -125,8 +114,7 @@ def _copy(builder: KernelBuilder, op: hlt.ScatterElementsOp | hlt.ScatterNdOp) -
     source: Source = builder.source(op.x)
     target = builder.result(op.result)
     dims = result_dims(target.shape)
-    if prod(target.shape):
-        builder.compute([(source, ids(dims))], [(target, ids(dims))], dims, finish=lambda s, x: x)
+    builder.compute([(source, ids(dims))], [(target, ids(dims))], dims, finish=last)
     return target
 
 
@@ -141,7 +129,7 @@ def _update(
 ) -> None:
     updates = (builder.source(op.updates), places)
     if op.reduction == "none":
-        builder.compute([updates], [(target, index)], dims, subscripts=subscripts, finish=lambda s, u: u)
+        builder.compute([updates], [(target, index)], dims, subscripts=subscripts, finish=last)
         return
     kind, unsigned = REDUCTIONS[op.reduction], is_unsigned(element_of(op.x))
 

@@ -1,0 +1,46 @@
+"""Dims of extent 0: nothing is written outside, and folds of nothing are what the reference says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from xdsl.dialects.builtin import f32, i64
+
+from mlc.dialects import hlt
+from mlc.dialects.hlt import tensor_type
+from mlc.dialects.interpreters import run_function
+from mlc.testing.kernels import program, run_kernels
+from mlc.testing.strategies import random_array
+from mlc.testing.tolerances import EXACT, assert_within
+
+CASES: dict[str, tuple[list[tuple[int, ...]], Any]] = {
+    "add": ([(0, 3), (0, 3)], hlt.AddOp),
+    "sum": ([(3, 0, 4)], lambda x: hlt.ReduceOp(x, kind="sum", axes=(1,), keep_dims=False)),
+    "max": ([(3, 0, 4)], lambda x: hlt.ReduceOp(x, kind="max", axes=(1,), keep_dims=True)),
+    "sum_of_all": ([(0, 0)], lambda x: hlt.ReduceOp(x, kind="prod", axes=(0, 1), keep_dims=False)),
+    "product": ([(3, 0), (0, 5)], lambda x, y: hlt.DotGeneralOp(x, y, lhs_contract=(1,), rhs_contract=(0,))),
+    "no_rows": ([(0, 3), (3, 5)], lambda x, y: hlt.DotGeneralOp(x, y, lhs_contract=(1,), rhs_contract=(0,))),
+    "softmax": ([(3, 0)], lambda x: hlt.SoftmaxOp(x, axis=1)),
+    "pad": ([(0, 3)], lambda x: hlt.PadOp(x, low=(1, 0), high=(0, 2), mode="constant", value=1.0)),
+    "concat": ([(0, 3), (2, 3)], lambda x, y: hlt.ConcatOp([x, y], axis=0)),
+    "scan": ([(3, 0)], lambda x: hlt.ScanOp(x, kind="sum", axis=1)),
+    "resize": ([(3, 4)], lambda x: hlt.ResizeOp(x, shape=(3, 0), scales=(1.0, 0.1))),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_empty(case: str) -> None:
+    shapes, build = CASES[case]
+    module = program([tensor_type(s, f32) for s in shapes], lambda b, *v: b(build(*v)))
+    arrays = [random_array(i, s, f32) for i, s in enumerate(shapes)]
+    assert_within(run_kernels(module, arrays)[0], run_function(module, arrays)[0], EXACT)
+
+
+def test_no_indices() -> None:
+    """Without indices even an empty operand is in range."""
+    types = [tensor_type((0, 4), f32), tensor_type((0,), i64)]
+    module = program(types, lambda b, x, i: b(hlt.GatherOp(x, i, axis=0)))
+    (result,) = run_kernels(module, [np.zeros((0, 4), np.float32), np.zeros(0, np.int64)])
+    assert result.shape == (0, 4)
