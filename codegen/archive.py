@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from struct import pack
 
 from mlc.codegen.image import Chunk, Image
-
 from mlc.errors import UnsupportedError
 
 _MAGIC = b"!<arch>\n"

@@ -14,7 +14,6 @@ from mlc.codegen.link import link_shared
 from mlc.codegen.object import compile_ir
 from mlc.codegen.program import Program, program_ir
 from mlc.codegen.relocatable import check_imports, data_object, merge_objects
-
 from mlc.errors import InternalError
 
 WEIGHTS_SECTION = ".mlc.weights"

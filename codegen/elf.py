@@ -11,7 +11,6 @@ from struct import Struct
 from typing import NamedTuple
 
 from mlc.codegen.image import Chunk, FileSlice, Image, chunk_size
-
 from mlc.errors import InternalError
 
 ET_REL, ET_DYN = 1, 3

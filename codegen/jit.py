@@ -23,7 +23,6 @@ from mlc.codegen.image import Image, write_atomic
 from mlc.codegen.processors import available_processors
 from mlc.codegen.runtime import context as ctx
 from mlc.codegen.weights import Region, WeightsImage
-
 from mlc.errors import InternalError, MlcError, ModelError, UnsupportedError, UsageError
 
 _dlclose = ctypes.CDLL(None).dlclose

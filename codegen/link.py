@@ -49,7 +49,6 @@ from mlc.codegen.sharedfile import (
     hash_table_bytes,
     pack_symbols,
 )  # fmt: skip
-
 from mlc.errors import InternalError
 
 LIBC = "libc.so.6"

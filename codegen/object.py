@@ -23,7 +23,6 @@ from mlc.codegen import llvm
 from mlc.codegen.processors import available_processors
 from mlc.codegen.targets.base import Target
 from mlc.codegen.worker import OK, REPLY, encode_request
-
 from mlc.errors import InternalError
 
 IN_PROCESS_CHARACTERS = 48 << 10

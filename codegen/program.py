@@ -19,7 +19,6 @@ from mlc.codegen.runtime.cpu import cpu_check_ir
 from mlc.codegen.runtime.platform import Platform, platform_of
 from mlc.codegen.runtime.pool import pool_ir
 from mlc.codegen.targets.base import Target
-
 from mlc.errors import InternalError, UsageError
 
 Space = Literal["input", "output", "weights", "arena", "status", "dims"]

@@ -41,7 +41,6 @@ from mlc.codegen.elf import (
     write_sections,
 )  # fmt: skip
 from mlc.codegen.image import Chunk, Image, chunk_size
-
 from mlc.errors import InternalError
 
 

@@ -12,7 +12,6 @@ from struct import pack_into, unpack_from
 from typing import NamedTuple
 
 from mlc.codegen.elf import EM_AARCH64, EM_X86_64
-
 from mlc.errors import InternalError, UnsupportedError
 
 

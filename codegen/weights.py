@@ -17,7 +17,6 @@ from pathlib import Path
 
 from mlc.codegen.image import Chunk, write_atomic
 from mlc.codegen.runtime.context import ABI_VERSION, WEIGHTS_HEADER, WEIGHTS_MAGIC, WEIGHTS_PAYLOAD
-
 from mlc.errors import ModelError, UsageError
 
 HUGE_PAGE = 2 << 20

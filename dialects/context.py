@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from mlc.dialects.weights import WeightStore
 from xdsl.context import Context
 from xdsl.ir import Dialect
+
+from mlc.dialects.weights import WeightStore
 
 
 @dataclass

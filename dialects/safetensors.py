@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import numpy as np
-from mlc.dialects.weights import DTYPES, Array, Buffer, WeightStore
 
+from mlc.dialects.weights import DTYPES, Array, Buffer, WeightStore
 from mlc.errors import ModelError, UsageError
 
 METADATA: Final = "__metadata__"

@@ -11,7 +11,6 @@ References: Intel SDM volume 2A (CPUID); Arm ARM D19 (ID_AA64 registers); AMD64 
 from __future__ import annotations
 
 from mlc.codegen.targets.base import Target
-
 from mlc.errors import UnsupportedError
 
 _EAX, _EBX, _ECX, _EDX = range(4)

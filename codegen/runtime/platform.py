@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlc.codegen.targets.base import Target
-
 from mlc.errors import UnsupportedError
 
 

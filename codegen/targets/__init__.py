@@ -10,7 +10,6 @@ from functools import lru_cache
 
 from mlc.codegen.targets import aarch64, nvptx, x86
 from mlc.codegen.targets.base import Caches, Instruction, Target
-
 from mlc.errors import UsageError, nearest
 
 _FILES = (x86, aarch64, nvptx)

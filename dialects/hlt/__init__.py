@@ -1,5 +1,7 @@
 """hlt: the high-level tensor dialect (values, no memory, no loops)."""
 
+from xdsl.ir import Dialect
+
 from mlc.dialects.hlt.activation import GeluOp, SigmoidOp, SoftmaxOp
 from mlc.dialects.hlt.attention import AttentionOp
 from mlc.dialects.hlt.base import OPERATIONS, HltOp, Tensor, Value, element_of, node_name, shape_of, tensor
@@ -72,7 +74,6 @@ from mlc.dialects.hlt.shape import (
     SliceOp,
     TransposeOp,
 )
-from xdsl.ir import Dialect
 
 HLT = Dialect("hlt", [*OPERATIONS, FusionOp, YieldOp], [LayoutAttr])
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from xdsl.dialects.builtin import TensorType
+from xdsl.irdl import operand_def, result_def
+
 from mlc.dialects.hlt.base import TENSOR, HltOp, Value, hlt_op, tensor
 from mlc.dialects.hlt.dtypes import is_float
 from mlc.dialects.hlt.elementwise import UnaryOp, require
 from mlc.dialects.hlt.fields import Bool, Enum, Int
 from mlc.dialects.hlt.shape import check_axis
-from xdsl.dialects.builtin import TensorType
-from xdsl.irdl import operand_def, result_def
 
 
 @hlt_op

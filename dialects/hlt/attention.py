@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from xdsl.dialects.builtin import TensorType
+from xdsl.irdl import operand_def, opt_operand_def, result_def
+
 from mlc.dialects.hlt.base import OPTIONAL_OPERANDS, TENSOR, HltOp, Tensor, Value, hlt_op, tensor
 from mlc.dialects.hlt.dtypes import is_float, tensor_type
 from mlc.dialects.hlt.elementwise import require, same_element_type
 from mlc.dialects.hlt.fields import Bool, Float, fail
-from xdsl.dialects.builtin import TensorType
-from xdsl.irdl import operand_def, opt_operand_def, result_def
 
 
 @hlt_op

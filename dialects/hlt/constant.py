@@ -7,16 +7,17 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from mlc.dialects.hlt.base import TENSOR, HltOp, hlt_op, tensor_of
-from mlc.dialects.hlt.dtypes import element_type, is_float, numpy_dtype, tensor_type
-from mlc.dialects.hlt.fields import fail
-from mlc.dialects.weights_attr import WeightAttr
 from xdsl.dialects.builtin import BytesAttr, DenseIntOrFPElementsAttr, TensorType
 from xdsl.ir import Attribute, Operation
 from xdsl.irdl import prop_def, result_def, traits_def
 from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import ConstantLike, Pure
+
+from mlc.dialects.hlt.base import TENSOR, HltOp, hlt_op, tensor_of
+from mlc.dialects.hlt.dtypes import element_type, is_float, numpy_dtype, tensor_type
+from mlc.dialects.hlt.fields import fail
+from mlc.dialects.weights_attr import WeightAttr
 
 INLINE_LIMIT = 16
 """The most elements that stand in the IR itself; larger constants are splats or weights."""

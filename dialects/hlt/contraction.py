@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.dialects.builtin import TensorType
+from xdsl.irdl import operand_def, result_def
+
 from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, shape_of, tensor
 from mlc.dialects.hlt.dtypes import is_bool, tensor_type
 from mlc.dialects.hlt.elementwise import same_element_type
 from mlc.dialects.hlt.fields import Int, Ints, fail
 from mlc.dialects.hlt.shape import check_axes, check_length, check_minimum
-from xdsl.dialects.builtin import TensorType
-from xdsl.irdl import operand_def, result_def
 
 
 def check_factors(name: str, lhs: Tensor, rhs: Tensor) -> None:

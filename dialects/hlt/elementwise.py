@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, tensor
-from mlc.dialects.hlt.dtypes import ELEMENT_TYPES, is_bool, is_float, tensor_type
-from mlc.dialects.hlt.fields import Bool, Element, Enum, fail
 from xdsl.dialects.builtin import TensorType, i1
 from xdsl.ir import Attribute
 from xdsl.irdl import operand_def, result_def
+
+from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, tensor
+from mlc.dialects.hlt.dtypes import ELEMENT_TYPES, is_bool, is_float, tensor_type
+from mlc.dialects.hlt.fields import Bool, Element, Enum, fail
 
 
 def _any_element(element: Attribute) -> bool:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mlc.dialects.hlt.base import TENSOR, HltOp, Value, tensor_of
-from mlc.dialects.hlt.fields import fail
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
@@ -20,6 +18,9 @@ from xdsl.irdl import (
 from xdsl.parser import Parser, UnresolvedOperand
 from xdsl.printer import Printer
 from xdsl.traits import HasParent, IsolatedFromAbove, IsTerminator, Pure
+
+from mlc.dialects.hlt.base import TENSOR, HltOp, Value, tensor_of
+from mlc.dialects.hlt.fields import fail
 
 
 @irdl_op_definition

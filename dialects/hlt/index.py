@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from xdsl.dialects.builtin import TensorType
+from xdsl.irdl import operand_def, result_def
+
 from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, tensor
 from mlc.dialects.hlt.dtypes import i32, i64, is_bool, tensor_type
 from mlc.dialects.hlt.elementwise import same_element_type
 from mlc.dialects.hlt.fields import Enum, Int, fail
 from mlc.dialects.hlt.shape import check_axis
-from xdsl.dialects.builtin import TensorType
-from xdsl.irdl import operand_def, result_def
 
 
 def check_indices(indices: Tensor) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from xdsl.dialects.builtin import TensorType
+from xdsl.ir import SSAValue
+from xdsl.irdl import operand_def, opt_operand_def, result_def
+
 from mlc.dialects.hlt.base import OPTIONAL_OPERANDS, TENSOR, HltOp, Tensor, Value, hlt_op, tensor
 from mlc.dialects.hlt.dtypes import is_float
 from mlc.dialects.hlt.elementwise import require, same_element_type
 from mlc.dialects.hlt.fields import Float, Int, fail
 from mlc.dialects.hlt.shape import check_axis
-from xdsl.dialects.builtin import TensorType
-from xdsl.ir import SSAValue
-from xdsl.irdl import operand_def, opt_operand_def, result_def
 
 
 def _check_parameter(op: HltOp, x: Tensor, name: str, value: SSAValue | None, shape: tuple[int, ...]) -> None:

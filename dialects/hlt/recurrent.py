@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.dialects.builtin import TensorType
+from xdsl.ir import SSAValue
+from xdsl.irdl import operand_def, opt_operand_def, result_def
+
 from mlc.dialects.hlt.base import OPTIONAL_OPERANDS, TENSOR, HltOp, Tensor, Value, hlt_op, tensor
 from mlc.dialects.hlt.dtypes import is_float, is_integer, tensor_type
 from mlc.dialects.hlt.elementwise import require, same_element_type
 from mlc.dialects.hlt.fields import Bool, Enum, Floats, OptionalFloat, Strings, fail
-from xdsl.dialects.builtin import TensorType
-from xdsl.ir import SSAValue
-from xdsl.irdl import operand_def, opt_operand_def, result_def
 
 ACTIVATIONS: dict[str, tuple[float, float]] = {
     "Affine": (1.0, 0.0),

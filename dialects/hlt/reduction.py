@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.dialects.builtin import TensorType
+from xdsl.irdl import operand_def, result_def
+
 from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, shape_of, tensor
 from mlc.dialects.hlt.contraction import window_extents
 from mlc.dialects.hlt.dtypes import i64, is_bool, tensor_type
 from mlc.dialects.hlt.fields import Bool, Enum, Int, Ints, fail
 from mlc.dialects.hlt.shape import check_axes, check_axis, check_length, check_minimum
-from xdsl.dialects.builtin import TensorType
-from xdsl.irdl import operand_def, result_def
 
 
 def check_numeric(name: str, x: Tensor) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.dialects.builtin import TensorType
+from xdsl.irdl import operand_def, result_def
+
 from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, shape_of, tensor
 from mlc.dialects.hlt.dtypes import is_bool, tensor_type
 from mlc.dialects.hlt.fields import Bool, Enum, Float, Floats, Ints, fail
 from mlc.dialects.hlt.shape import check_length, check_minimum
-from xdsl.dialects.builtin import TensorType
-from xdsl.irdl import operand_def, result_def
 
 
 @hlt_op

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, tensor
-from mlc.dialects.hlt.dtypes import ELEMENT_TYPES, is_bool, tensor_type
-from mlc.dialects.hlt.fields import Element, Enum, Float, Int, Ints, fail
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Attribute
 from xdsl.irdl import operand_def, result_def, var_operand_def
+
+from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, tensor
+from mlc.dialects.hlt.dtypes import ELEMENT_TYPES, is_bool, tensor_type
+from mlc.dialects.hlt.fields import Element, Enum, Float, Int, Ints, fail
 
 
 def check_axis(axis: int, rank: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+
 from mlc.dialects import hlt
 from mlc.dialects.interpreters.elementwise import erfc
 from mlc.dialects.interpreters.registry import Array, reference

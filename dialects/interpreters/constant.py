@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from mlc.dialects import hlt
 from mlc.dialects.interpreters.registry import Array, reference
-
 from mlc.errors import InternalError
 
 

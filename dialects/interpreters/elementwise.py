@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from xdsl.ir import Operation
+
 from mlc.dialects import hlt
 from mlc.dialects.interpreters.numerics import cast, to_double
 from mlc.dialects.interpreters.registry import Array, reference
-from xdsl.ir import Operation
 
 
 def divide(lhs: Array, rhs: Array) -> Array:

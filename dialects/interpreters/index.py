@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
 from mlc.dialects import hlt
 from mlc.dialects.interpreters.registry import Array, reference
-
 from mlc.errors import ModelError
 
 _COMBINE: dict[str, np.ufunc] = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}

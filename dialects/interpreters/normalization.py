@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from mlc.dialects import hlt
 from mlc.dialects.interpreters.registry import Array, reference
 

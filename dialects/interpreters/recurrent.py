@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
+
 from mlc.dialects import hlt
 from mlc.dialects.interpreters.activation import sigmoid
 from mlc.dialects.interpreters.registry import Array, reference

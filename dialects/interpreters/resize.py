@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+
 from mlc.dialects import hlt
 from mlc.dialects.interpreters.numerics import cast
 from mlc.dialects.interpreters.registry import Array, reference

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+
 from mlc.dialects import hlt
 from mlc.dialects.interpreters.numerics import cast
 from mlc.dialects.interpreters.registry import Array, reference

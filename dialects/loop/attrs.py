@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Generic, NamedTuple, Self, TypeAlias, TypeVar
 
-from mlc.dialects.loop.affine import Expr, Subscript, parse, parse_subscript
 from xdsl.ir import Attribute, Data, ParametrizedAttribute, TypeAttribute
 from xdsl.irdl import irdl_attr_definition
 from xdsl.parser import AttrParser
 from xdsl.printer import Printer
+
+from mlc.dialects.loop.affine import Expr, Subscript, parse, parse_subscript
 
 T = TypeVar("T")
 

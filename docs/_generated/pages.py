@@ -8,11 +8,10 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from mlc.codegen.targets import all_targets
-
 from mlc.cli.main import COMMANDS
 from mlc.cli.passes import pass_info
 from mlc.cli.targets import facts
+from mlc.codegen.targets import all_targets
 from mlc.knobs import KNOBS
 from mlc.registry import pass_files
 

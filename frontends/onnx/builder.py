@@ -14,14 +14,15 @@ from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import DTypeLike
+from xdsl.dialects.builtin import StringAttr
+from xdsl.ir import Attribute, Block, Operation, SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.interpreters import REFERENCES, evaluate
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.frontends.onnx.value import Array, Operand, Scalar, Value, is_float, signature_of
-from numpy.typing import DTypeLike
-from xdsl.dialects.builtin import StringAttr
-from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 EXACT: frozenset[type[Operation]] = frozenset(
     {

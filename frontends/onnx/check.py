@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mlc.frontends.onnx.limits import Limits, element_count
 from onnx import (
     AttributeProto,
     FunctionProto,
@@ -24,6 +23,7 @@ from onnx import (
 )
 
 from mlc.errors import ModelError
+from mlc.frontends.onnx.limits import Limits, element_count
 
 FunctionKey: TypeAlias = tuple[str, str, str]
 """Domain, name and overload of a model-local function."""

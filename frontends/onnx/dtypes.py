@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from onnx import TensorProto
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt.dtypes import ELEMENT_TYPES
 from mlc.frontends.onnx.tensors import ELEMENTS
-from onnx import TensorProto
 
 HLT_DTYPES = frozenset(hlt.numpy_dtype(element) for element in ELEMENT_TYPES)
 """The NumPy dtypes of tensors that hlt has."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.value import Value
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Final
 
-from mlc.dialects.weights import Buffer
-from mlc.frontends.onnx.limits import Limits
-from mlc.frontends.onnx.wire import Payload
 from onnx import TensorProto
 
+from mlc.dialects.weights import Buffer
 from mlc.errors import ModelError
+from mlc.frontends.onnx.limits import Limits
+from mlc.frontends.onnx.wire import Payload
 from mlc.host import file_identity
 
 READ_BYTES: Final = 1 << 16

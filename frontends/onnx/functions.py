@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import onnx
-from mlc.frontends.onnx.node import canonical, label_of
-from mlc.frontends.onnx.registry import Importer, importers
-from mlc.frontends.onnx.schema import Schema, find_schema
 from onnx import FunctionProto, ModelProto, NodeProto, TypeProto
 
 from mlc.errors import UnsupportedError
+from mlc.frontends.onnx.node import canonical, label_of
+from mlc.frontends.onnx.registry import Importer, importers
+from mlc.frontends.onnx.schema import Schema, find_schema
 
 FunctionKey: TypeAlias = tuple[str, str, str]
 

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr, TensorType
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Block, Region
+
 from mlc.dialects import hlt
 from mlc.dialects.weights import WeightStore
+from mlc.errors import UnsupportedError, UsageError
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.functions import Functions, live, reject_unsupported
 from mlc.frontends.onnx.node import DataDependentError
 from mlc.frontends.onnx.scope import Scope, initializers_of
 from mlc.frontends.onnx.shapes import TensorInfo, bind_shapes, declared_inputs, declared_outputs
 from mlc.frontends.onnx.value import Array, Value
-from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr, TensorType
-from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Region
-
-from mlc.errors import UnsupportedError, UsageError
 
 if TYPE_CHECKING:
     from mlc.frontends.onnx.load import LoadedModel

@@ -19,7 +19,10 @@ from pathlib import Path
 from typing import Final
 
 from google.protobuf.message import DecodeError
+from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
+
 from mlc.dialects.weights import Array, Buffer, WeightStore
+from mlc.errors import ModelError
 from mlc.frontends.onnx import wire
 from mlc.frontends.onnx.check import check_model, node_label, subgraphs
 from mlc.frontends.onnx.external import ExternalFiles, map_file
@@ -35,9 +38,6 @@ from mlc.frontends.onnx.tensors import (
     weight_name,
 )
 from mlc.frontends.onnx.wire import INLINE_BYTES, Payload
-from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
-
-from mlc.errors import ModelError
 from mlc.host import file_identity
 
 _FOREIGN: Final = (

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from mlc.frontends.onnx.builder import Builder
-from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
-from mlc.frontends.onnx.value import Array, Entry, TensorList, Value, arguments_behind
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
 from mlc.errors import ModelError, UnsupportedError
+from mlc.frontends.onnx.builder import Builder
+from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
+from mlc.frontends.onnx.value import Array, Entry, TensorList, Value, arguments_behind
 
 REQUIRED: Any = object()
 """Default of an attribute that must be there."""

@@ -18,13 +18,13 @@ from functools import lru_cache
 from typing import Final
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, defs
+
 from mlc.dialects.weights import WeightStore
+from mlc.errors import ModelError, UnsupportedError
 from mlc.frontends.onnx.check import FunctionKey, all_nodes, function_key, node_label, subgraphs
 from mlc.frontends.onnx.opset_edit import Edit, Facts
 from mlc.frontends.onnx.opset_steps import STEPS
-from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, defs
-
-from mlc.errors import ModelError, UnsupportedError
 
 INTERNAL_OPSET: Final = 23
 

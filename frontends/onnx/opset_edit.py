@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
-from mlc.dialects.weights import Array, WeightStore
-from mlc.frontends.onnx.check import all_nodes, node_label, subgraphs
-from mlc.frontends.onnx.tensors import weight_name
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
+from mlc.dialects.weights import Array, WeightStore
 from mlc.errors import ModelError, UnsupportedError
+from mlc.frontends.onnx.check import all_nodes, node_label, subgraphs
+from mlc.frontends.onnx.tensors import weight_name
 
 _CONSTANT_KEYS = {
     AttributeProto.INT: "value_int",

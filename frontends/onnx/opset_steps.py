@@ -13,8 +13,9 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import numpy as np
-from mlc.frontends.onnx.opset_edit import Edit
 from onnx import AttributeProto, TensorProto
+
+from mlc.frontends.onnx.opset_edit import Edit
 
 Step: TypeAlias = Callable[[Edit], None]
 

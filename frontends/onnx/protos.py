@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import EncodeError, Message
-from mlc.frontends.onnx import wire
-from mlc.frontends.onnx.limits import Limits
-from mlc.frontends.onnx.wire import Payload
 from onnx import ModelProto, TensorProto
 
 from mlc.errors import ModelError
+from mlc.frontends.onnx import wire
+from mlc.frontends.onnx.limits import Limits
+from mlc.frontends.onnx.wire import Payload
 
 _HOLDERS: Final = {"GraphProto", "NodeProto", "AttributeProto", "FunctionProto", "TensorProto"}
 _DROPPED: Final = "training_info"

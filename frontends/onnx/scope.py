@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, TypeProto, helper
+from xdsl.utils.exceptions import VerifyException
+
+from mlc.errors import ModelError, UnsupportedError
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
 from mlc.frontends.onnx.functions import Functions, Live, live, reject_unsupported
@@ -13,10 +17,6 @@ from mlc.frontends.onnx.node import Node, canonical, label_of
 from mlc.frontends.onnx.schema import default_attributes
 from mlc.frontends.onnx.tensors import weight_name
 from mlc.frontends.onnx.value import Entry, TensorList, Value
-from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, TypeProto, helper
-from xdsl.utils.exceptions import VerifyException
-
-from mlc.errors import ModelError, UnsupportedError
 
 if TYPE_CHECKING:
     from mlc.frontends.onnx.load import LoadedModel

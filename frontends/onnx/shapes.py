@@ -8,10 +8,10 @@ from operator import index
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 
 import numpy as np
-from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
 from onnx import TensorShapeProto, ValueInfoProto
 
 from mlc.errors import UnsupportedError, UsageError, nearest
+from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
 
 if TYPE_CHECKING:
     from mlc.frontends.onnx.load import LoadedModel

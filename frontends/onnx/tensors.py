@@ -14,12 +14,12 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
-from mlc.dialects.weights import DTYPES, Array, Shape, WeightStore
-from mlc.frontends.onnx.limits import Limits, element_count
-from mlc.frontends.onnx.wire import Payload
 from onnx import TensorProto
 
+from mlc.dialects.weights import DTYPES, Array, Shape, WeightStore
 from mlc.errors import ModelError, UnsupportedError
+from mlc.frontends.onnx.limits import Limits, element_count
+from mlc.frontends.onnx.wire import Payload
 
 WEIGHT_KEY: Final = "mlc.weight"
 """The key of ``external_data`` under which a tensor of a loaded model names its weight."""

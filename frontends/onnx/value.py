@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from mlc.dialects import hlt
-from mlc.dialects.weights import is_uniform
 from numpy.typing import DTypeLike, NDArray
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import BlockArgument, OpResult, SSAValue
+
+from mlc.dialects import hlt
+from mlc.dialects.weights import is_uniform
 
 Array: TypeAlias = NDArray[Any]
 Scalar: TypeAlias = "int | float | bool | np.generic"

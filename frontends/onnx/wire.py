@@ -17,9 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from mlc.dialects.weights import Buffer
-from mlc.frontends.onnx.limits import Limits
-
 from mlc.errors import ModelError
+from mlc.frontends.onnx.limits import Limits
 
 INLINE_BYTES: Final = 1024
 """Payloads up to this size stay in the model."""

@@ -12,6 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from xdsl.context import Context
+from xdsl.dialects.builtin import ModuleOp, StringAttr
+from xdsl.ir import Block, Operation
+from xdsl.passes import ModulePass
+
 from mlc.dialects.loop import (
     INDEX,
     ForOp,
@@ -23,10 +28,6 @@ from mlc.dialects.loop import (
     TileOp,
     YieldOp,
 )
-from xdsl.context import Context
-from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import Block, Operation
-from xdsl.passes import ModulePass
 
 ENOUGH = 8
 """Tiles per thread from which on a remainder costs little."""

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mlc.dialects.loop import ComputeOp, YieldOp
 from xdsl.context import Context
 from xdsl.dialects import arith, math
 from xdsl.dialects.builtin import ModuleOp, UnitAttr
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
+
+from mlc.dialects.loop import ComputeOp, YieldOp
 
 
 def join(op: ComputeOp) -> None:

@@ -17,15 +17,15 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
-from mlc.dialects.interpreters import run_function
-from mlc.frontends.onnx.import_ import ImportedModel, specialize
-from mlc.frontends.onnx.load import LoadedModel, load_model
-from mlc.frontends.onnx.shapes import declared_inputs
 from onnx import TensorProto, numpy_helper
 from onnx.backend.test.case.test_case import TestCase
 from onnx.backend.test.loader import load_model_tests
 
+from mlc.dialects.interpreters import run_function
 from mlc.errors import MlcError, UnsupportedError
+from mlc.frontends.onnx.import_ import ImportedModel, specialize
+from mlc.frontends.onnx.load import LoadedModel, load_model
+from mlc.frontends.onnx.shapes import declared_inputs
 
 Array = np.ndarray[Any, Any]
 

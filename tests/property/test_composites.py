@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlc.dialects import hlt
-from mlc.dialects.interpreters import run_function
 from xdsl.dialects.builtin import FunctionType, ModuleOp, f32
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, Region, SSAValue
 
+from mlc.dialects import hlt
+from mlc.dialects.interpreters import run_function
 from mlc.registry import make_context, parse_passes
 from mlc.verifier import verify
 

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from xdsl.dialects.builtin import FunctionType, ModuleOp
+from xdsl.dialects.func import FuncOp, ReturnOp
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
+
 from mlc.dialects import hlt
 from mlc.dialects.context import CompilerContext
 from mlc.dialects.interpreters import run_function
@@ -17,10 +21,6 @@ from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.lowering.graph.kinds import ANCHORS, CHEAP, ELEMENTWISE, MOVEMENT
 from mlc.lowering.graph.rewrite import main_block
-from xdsl.dialects.builtin import FunctionType, ModuleOp
-from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
-
 from mlc.pass_manager import print_ir
 from mlc.registry import make_context, parse_passes
 from mlc.testing.programs import Program, programs

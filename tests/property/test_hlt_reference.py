@@ -12,11 +12,12 @@ import onnx
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from mlc.dialects import hlt
-from mlc.dialects.interpreters import evaluate
 from onnx.reference import ReferenceEvaluator
 from xdsl.dialects.test import TestOp as OpaqueOp
 from xdsl.ir import Operation, SSAValue
+
+from mlc.dialects import hlt
+from mlc.dialects.interpreters import evaluate
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlc.dialects import hlt
-from mlc.dialects.hlt import tensor_type
-from mlc.dialects.interpreters import run_function
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp, f16, f32, f64, i1, i8, i32, i64
 
+from mlc.dialects import hlt
+from mlc.dialects.hlt import tensor_type
+from mlc.dialects.interpreters import run_function
 from mlc.errors import ModelError
 from mlc.testing.kernels import TARGETS, compile_kernels, program, run_kernels
 from mlc.testing.strategies import extents, random_array

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
+from xdsl.dialects.builtin import ModuleOp, f16, f32, i8
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt import tensor_type
 from mlc.dialects.interpreters import run_function
 from mlc.dialects.weights import WeightStore
-from numpy.typing import NDArray
-from xdsl.dialects.builtin import ModuleOp, f16, f32, i8
-
 from mlc.testing.kernels import TARGETS, program, run_kernels
 from mlc.testing.strategies import extents, random_array
 from mlc.testing.tolerances import EXACT, Evaluation, Exact, Reduction, assert_within

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+
 from mlc.dialects import hlt
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op

@@ -5,12 +5,13 @@ from __future__ import annotations
 from functools import reduce
 
 import numpy as np
+from xdsl.ir import Operation
+
 from mlc.dialects import hlt
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
 from mlc.frontends.onnx.value import Entry, Value, is_float
-from xdsl.ir import Operation
 
 UNARY: dict[str, type[Operation]] = {
     "Abs": hlt.AbsOp,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+
 from mlc.dialects import hlt
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node

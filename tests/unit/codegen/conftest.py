@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import pytest
+
 from mlc.codegen.elf import ObjectFile, parse_object
 from mlc.codegen.jit import Library
 from mlc.codegen.link import link_shared

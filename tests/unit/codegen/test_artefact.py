@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from mlc.codegen.artefact import Artefact
 from mlc.codegen.header import header_text
 from mlc.codegen.jit import Library, Session
 from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
 from mlc.codegen.targets.base import Target
 from mlc.codegen.weights import WeightsImage, digest, write_weights
-
 from mlc.errors import InternalError, UnsupportedError, UsageError
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "c"

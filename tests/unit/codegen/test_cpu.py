@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Callable
 
 import pytest
+
 from mlc.codegen.jit import Library
 from mlc.codegen.llvm import host_features, host_triple
 from mlc.codegen.object import compile_assembly
@@ -13,7 +14,6 @@ from mlc.codegen.program import Program, program_ir
 from mlc.codegen.runtime import cpu
 from mlc.codegen.targets.base import Target
 from mlc.codegen.weights import Region
-
 from mlc.errors import UnsupportedError
 
 Build = Callable[[Program, list[tuple[str, str]]], Library]

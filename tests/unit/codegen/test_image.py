@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mlc.codegen.image import Chunk, FileSlice, Image, write_atomic
 from mlc.codegen.weights import Region, WeightsImage, digest, weights_header, write_weights
-
 from mlc.errors import ModelError, UsageError
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from mlc.codegen import processors
 from mlc.codegen.elf import ObjectFile
 from mlc.codegen.jit import Library, Session, raise_status
@@ -22,7 +23,6 @@ from mlc.codegen.processors import available_processors
 from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
 from mlc.codegen.targets.base import Target
 from mlc.codegen.weights import WeightsImage
-
 from mlc.errors import InternalError, ModelError, UnsupportedError, UsageError
 
 Build = Callable[..., Library]

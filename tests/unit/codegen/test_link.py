@@ -17,6 +17,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mlc.codegen.elf import EM_AARCH64, EM_RISCV, EM_X86_64, SHF_TLS, Relocation, parse_object
 from mlc.codegen.image import FileSlice, Image
 from mlc.codegen.jit import Library
@@ -25,7 +26,6 @@ from mlc.codegen.object import compile_ir
 from mlc.codegen.relocatable import data_object
 from mlc.codegen.relocations import Use, rules_of
 from mlc.codegen.targets.base import Target
-
 from mlc.errors import InternalError, UnsupportedError
 
 MAIN = """

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+
 from mlc.codegen import object as objects
 from mlc.codegen.object import compile_assembly, compile_ir, shut_down, warm_up
 from mlc.codegen.targets.base import Target
-
 from mlc.errors import InternalError
 
 ABORTS = """

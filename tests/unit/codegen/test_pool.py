@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+
 from mlc.codegen.jit import Library, Session
 from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
 from mlc.codegen.targets.base import Target

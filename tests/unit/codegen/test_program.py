@@ -13,12 +13,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
+
 from mlc.codegen.metadata import metadata_json
 from mlc.codegen.object import compile_assembly, compile_ir
 from mlc.codegen.program import BufferRef, Call, Program, TensorSpec, item_bytes, program_ir
 from mlc.codegen.relocatable import merge_objects
 from mlc.codegen.targets.base import Target
-
 from mlc.errors import InternalError, UnsupportedError, UsageError
 
 X = TensorSpec("x", "float32", (4, 8))

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 from elftools.elf.elffile import ELFFile
+
 from mlc.codegen.archive import Member, archive
 from mlc.codegen.elf import parse_object
 from mlc.codegen.image import FileSlice, Image
 from mlc.codegen.object import compile_ir
 from mlc.codegen.relocatable import data_object, merge_objects
 from mlc.codegen.targets.base import Target
-
 from mlc.errors import InternalError, UnsupportedError
 
 MAIN = """

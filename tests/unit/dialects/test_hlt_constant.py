@@ -7,13 +7,14 @@ from typing import Any, cast
 import ml_dtypes
 import numpy as np
 import pytest
+from xdsl.context import Context
+from xdsl.dialects.builtin import Builtin, BytesAttr, ModuleOp, bf16, f32, i64
+from xdsl.parser import Parser
+
 from mlc.dialects import hlt
 from mlc.dialects.hlt.constant import Dense, compact
 from mlc.dialects.hlt.dtypes import ELEMENT_TYPES
 from mlc.dialects.weights_attr import MLC, WeightAttr
-from xdsl.context import Context
-from xdsl.dialects.builtin import Builtin, BytesAttr, ModuleOp, bf16, f32, i64
-from xdsl.parser import Parser
 
 
 def reread(op: hlt.ConstantOp) -> hlt.ConstantOp:

@@ -7,17 +7,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import mlc.dialects.hlt as hlt_package
 import numpy as np
 import pytest
-from mlc.dialects import hlt
-from mlc.dialects.hlt.base import fields_of
-from mlc.dialects.hlt.layout import PhysicalDim
-from mlc.dialects.weights_attr import WeightAttr
 from xdsl.dialects.builtin import IntegerType, TensorType, UnitAttr, f32, i64
 from xdsl.dialects.test import TestOp as OpaqueOp
 from xdsl.ir import Attribute, Block, SSAValue
 from xdsl.utils.exceptions import VerifyException
+
+import mlc.dialects.hlt as hlt_package
+from mlc.dialects import hlt
+from mlc.dialects.hlt.base import fields_of
+from mlc.dialects.hlt.layout import PhysicalDim
+from mlc.dialects.weights_attr import WeightAttr
 
 Make = Callable[[], object]
 

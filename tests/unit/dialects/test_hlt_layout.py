@@ -7,11 +7,12 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mlc.dialects import hlt
-from mlc.dialects.hlt.layout import Halo, LayoutAttr, PhysicalDim
 from xdsl.context import Context
 from xdsl.dialects.builtin import Builtin, TensorType, f32
 from xdsl.parser import Parser
+
+from mlc.dialects import hlt
+from mlc.dialects.hlt.layout import Halo, LayoutAttr, PhysicalDim
 
 
 def test_blocked_layout_with_a_halo() -> None:

@@ -8,9 +8,6 @@ from io import StringIO
 
 import numpy as np
 import pytest
-from mlc.dialects import hlt
-from mlc.dialects.interpreters import REFERENCES
-from mlc.dialects.weights_attr import MLC
 from xdsl.context import Context
 from xdsl.dialects.builtin import Builtin, ModuleOp, StringAttr, TensorType, f32, i1, i64
 from xdsl.dialects.func import Func
@@ -21,6 +18,10 @@ from xdsl.parser import Parser
 from xdsl.printer import Printer
 from xdsl.traits import Pure
 from xdsl.utils.exceptions import ParseError
+
+from mlc.dialects import hlt
+from mlc.dialects.interpreters import REFERENCES
+from mlc.dialects.weights_attr import MLC
 
 
 def context() -> Context:

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlc.dialects import hlt
-from mlc.dialects.hlt.dtypes import ui8, ui64
-from mlc.dialects.interpreters import evaluate, numerics, run_function
-from mlc.dialects.interpreters.numerics import exact_matmul, round_to
-from mlc.dialects.weights_attr import WeightAttr
 from xdsl.dialects.builtin import FunctionType, ModuleOp, TensorType, bf16, f16, f32, f64, i1, i8, i32, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.dialects.test import TestOp as OpaqueOp
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
+from mlc.dialects import hlt
+from mlc.dialects.hlt.dtypes import ui8, ui64
+from mlc.dialects.interpreters import evaluate, numerics, run_function
+from mlc.dialects.interpreters.numerics import exact_matmul, round_to
+from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import InternalError, ModelError, UsageError
 
 Array = np.ndarray[Any, np.dtype[Any]]

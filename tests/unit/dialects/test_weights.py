@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from mlc.dialects.weights import DTYPES, KEEP_BYTES, WeightStore, is_uniform
 
+from mlc.dialects.weights import DTYPES, KEEP_BYTES, WeightStore, is_uniform
 from mlc.errors import InternalError, ModelError, UsageError
 
 BIG = (KEEP_BYTES // 4 + 1,)

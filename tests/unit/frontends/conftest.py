@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlc.dialects.interpreters import run_function
-from mlc.frontends.onnx.import_ import ImportedModel, import_model
-from mlc.frontends.onnx.load import load_model
 from onnx import parser
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Operation
+
+from mlc.dialects.interpreters import run_function
+from mlc.frontends.onnx.import_ import ImportedModel, import_model
+from mlc.frontends.onnx.load import load_model
 
 Array = np.ndarray[Any, Any]
 

@@ -12,11 +12,11 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlc.frontends.onnx.limits import Limits
-from mlc.frontends.onnx.load import load_model
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from mlc.errors import MlcError, ModelError
+from mlc.frontends.onnx.limits import Limits
+from mlc.frontends.onnx.load import load_model
 
 RELU = helper.make_node("Relu", ["x"], ["y"])
 

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, parser
+from xdsl.dialects.func import FuncOp
+
 from mlc.dialects import hlt
+from mlc.errors import ModelError, UnsupportedError, UsageError
 from mlc.frontends.onnx.import_ import import_model, specialize
 from mlc.frontends.onnx.load import load_model
 from mlc.frontends.onnx.node import DataDependentError
 from mlc.frontends.onnx.shapes import TensorInfo, bind_shapes, declared_inputs
-from onnx import TensorProto, helper, parser
-from xdsl.dialects.func import FuncOp
-
-from mlc.errors import ModelError, UnsupportedError, UsageError
 
 Build = Callable[..., Any]
 

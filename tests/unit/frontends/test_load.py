@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from mlc.frontends.onnx.limits import Limits
-from mlc.frontends.onnx.load import load_model
-from mlc.frontends.onnx.tensors import weight_name
-from mlc.frontends.onnx.wire import INLINE_BYTES
 from numpy.typing import NDArray
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from mlc.errors import ModelError
+from mlc.frontends.onnx.limits import Limits
+from mlc.frontends.onnx.load import load_model
+from mlc.frontends.onnx.tensors import weight_name
+from mlc.frontends.onnx.wire import INLINE_BYTES
 
 Array = NDArray[Any]
 BIG = np.arange(INLINE_BYTES, dtype=np.float32).reshape(-1, 32)

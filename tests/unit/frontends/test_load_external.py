@@ -11,12 +11,12 @@ from typing import Any, cast
 import numpy as np
 import onnx
 import pytest
-from mlc.frontends.onnx.external import READ_BYTES
-from mlc.frontends.onnx.limits import Limits
-from mlc.frontends.onnx.load import load_model
 from onnx import TensorProto, helper
 
 from mlc.errors import ModelError
+from mlc.frontends.onnx.external import READ_BYTES
+from mlc.frontends.onnx.limits import Limits
+from mlc.frontends.onnx.load import load_model
 
 VALUES = np.arange(2048, dtype=np.float32)
 DATA = VALUES.tobytes()

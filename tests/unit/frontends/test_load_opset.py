@@ -10,14 +10,14 @@ from typing import Any, cast
 import numpy as np
 import onnx
 import pytest
-from mlc.frontends.onnx.load import LoadedModel, load_model
-from mlc.frontends.onnx.opset import INTERNAL_OPSET
-from mlc.frontends.onnx.opset_steps import STEPS
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, defs, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
 from mlc.errors import ModelError, UnsupportedError
+from mlc.frontends.onnx.load import LoadedModel, load_model
+from mlc.frontends.onnx.opset import INTERNAL_OPSET
+from mlc.frontends.onnx.opset_steps import STEPS
 
 Array = NDArray[Any]
 FLOAT = TensorProto.FLOAT

@@ -9,13 +9,13 @@ import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlc.frontends.onnx.limits import Limits
-from mlc.frontends.onnx.load import LoadedModel, load_model
-from mlc.frontends.onnx.tensors import ELEMENTS, decode_varints, unpack_bits
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from mlc.errors import ModelError, UnsupportedError
+from mlc.frontends.onnx.limits import Limits
+from mlc.frontends.onnx.load import LoadedModel, load_model
+from mlc.frontends.onnx.tensors import ELEMENTS, decode_varints, unpack_bits
 
 Array = NDArray[Any]
 SIZES = (0, 1, 7, 4099)

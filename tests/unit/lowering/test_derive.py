@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from xdsl.dialects.builtin import ModuleOp, f32
+
 from mlc.dialects import hlt
 from mlc.dialects.weights import Array, WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.lowering.graph.derive import derive, identity, readable, seal
-from xdsl.dialects.builtin import ModuleOp, f32
 
 
 @pytest.fixture

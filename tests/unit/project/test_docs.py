@@ -8,9 +8,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from mlc.codegen.targets import all_targets
 
 from mlc.cli.main import COMMANDS
+from mlc.codegen.targets import all_targets
 from mlc.knobs import KNOBS
 from mlc.registry import pass_files
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlc.dialects import hlt
 from xdsl.dialects.builtin import f32, i1, i8, i32
 from xdsl.ir import Attribute
 from xdsl.parser import Parser
 
+from mlc.dialects import hlt
 from mlc.pass_manager import print_ir
 from mlc.registry import make_context
 from mlc.testing import strategies

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlc.frontends.onnx.node import DataDependentError
 
 from mlc.errors import ModelError, UnsupportedError
+from mlc.frontends.onnx.node import DataDependentError
 
 Build = Callable[..., Any]
 
