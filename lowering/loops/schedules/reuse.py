@@ -1,0 +1,124 @@
+"""Matrix products and convolutions: a register tile of rows and vectors, reused along the rows.
+
+    n/32 m/~7 k/4 k* m* n* n@16 pack(1) prefetch(1)
+
+The constant factor is packed in nest order, panels outermost, and its next panel is prefetched while there are rows to
+hide that behind. The reduction is not blocked: whole sums stay in registers.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from mlc.dialects.loop import Level, Plan
+from mlc.lowering.loops.levels import ceil_div
+from mlc.lowering.loops.schedules.space import UNROLL_BUDGET, Space
+
+REDUCTION_UNROLL = 4
+
+PREFETCH_BYTES = 256 << 10
+PREFETCH_ROWS = 8
+
+VECTORS_BY_ROWS = ((1, (8, 6)), (4, (4, 3)))
+"""Vectors per row for few rows, with many registers and with few: they alone keep the multiply-adds busy."""
+
+ROWS_BY_VECTORS = ({1: 14, 2: 7, 3: 4, 4: 4}, {1: 12, 2: 6, 3: 4})
+"""Rows per tile by its vectors, with many registers and with few: 14 or 12 accumulators hide the latency."""
+
+
+def reuse_dims(space: Space, lane: str) -> list[str]:
+    """Parallel dims along which some factor that moves with the lanes stays put, innermost first."""
+    factors = space.facts.factors
+    if len(factors) < 2 or not lane:
+        return []
+    moving = [o for o in factors if o.depends(lane)]
+    others = [o for o in factors if not o.depends(lane)]
+    found = [
+        n
+        for n in space.facts.parallel
+        if n != lane
+        and space.extents[n] > 1
+        and any(not o.depends(n) for o in moving)
+        and any(o.depends(n) for o in others)
+    ]
+    return sorted(found, key=lambda n: (min(o.stride(n) for o in others if o.depends(n)), n))
+
+
+def reuse_plan(space: Space, lane: str, rows: list[str]) -> Plan:
+    """The schedule of a compute with reuse along ``rows``."""
+    vectors, tile = _tile(space, lane, rows)
+    facts = space.facts
+    pack = space.packs(lane)
+    inner, take = _unrolled(space, vectors * prod(tile.values()))
+    batch = [n for n in facts.parallel if n != lane and n not in tile]
+    fixed = [n for n in batch if all(o.depends(n) for o in facts.factors)]
+    outward = list(reversed(tile))
+    levels = space.single_loops(space.by_output(fixed))
+    levels += space.loops(lane, vectors * space.width)
+    levels += space.single_loops(space.by_output([n for n in batch if n not in fixed]))
+    for name in outward:
+        levels += space.loops(name, tile[name], balanced=True)
+    levels += _reduction_loops(space, inner, take)
+    levels += [Level(n, "*") for n in (inner, *outward)]
+    return Plan((*levels, *space.vector(lane)), pack, _prefetch(space, pack, tile))
+
+
+def _tile(space: Space, lane: str, rows: list[str]) -> tuple[int, dict[str, int]]:
+    """Vectors per row, and rows per dim of the register tile."""
+    few = 0 if space.many_registers else 1
+    count = prod(space.extents[n] for n in rows)
+    vectors = next((v[few] for most, v in VECTORS_BY_ROWS if count <= most), 2)
+    vectors = max(1, min(vectors, ceil_div(space.extents[lane], space.width)))
+    fitting = max(1, (space.target.registers - 2 - vectors) // vectors)
+    height = min(fitting, ROWS_BY_VECTORS[few].get(vectors, 1))
+    tile: dict[str, int] = {}
+    for name in rows:
+        tile[name] = _even_rows(space, name, min(height, space.extents[name]))
+        height //= tile[name]
+        if height < 2:
+            break
+    return vectors, tile
+
+
+def _even_rows(space: Space, name: str, most: int) -> int:
+    """Rows of a dim per tile, up to ``most``, so that tiles are about equally high."""
+    extent = space.extents[name]
+    if space.facts.blocks.get(name):
+        return space.whole_steps(name, most)
+    return ceil_div(extent, ceil_div(extent, most))
+
+
+def _unrolled(space: Space, accumulators: int) -> tuple[str, int]:
+    """The reduction dim to unroll in registers, the one whose elements lie closest, and how many of them."""
+    factors = space.facts.factors
+    name = min(space.reduction_order(), key=lambda n: min((abs(o.step(n)) or 1 << 40 for o in factors), default=0))
+    extent = space.extents[name]
+    most = max(1, UNROLL_BUDGET // max(1, accumulators))
+    if extent <= min(most, 2 * REDUCTION_UNROLL):
+        return name, extent
+    return name, space.whole_steps(name, min(REDUCTION_UNROLL, most))
+
+
+def _reduction_loops(space: Space, inner: str, take: int) -> list[Level]:
+    """Loops over blocks, then over the rest of the window, then over the unrolled dim."""
+    levels: list[Level] = []
+    last: list[Level] = []
+    for name in space.reduction_order():
+        loops = space.loops(name, take if name == inner else 1)
+        if name == inner:
+            loops, last = loops[:-1], loops[-1:]
+        levels += loops
+    return [*levels, *last]
+
+
+def _prefetch(space: Space, pack: tuple[int, ...], tile: dict[str, int]) -> tuple[int, ...]:
+    """Packed factors that come from beyond the second-level cache while there are rows to hide it behind."""
+    if prod(space.extents[n] for n in tile) < PREFETCH_ROWS:
+        return ()
+    extents = space.extents
+    found: list[int] = []
+    for number in pack:
+        operand = space.facts.operands[number]
+        if operand.bytes * prod(extents[n] for n in extents if operand.depends(n)) > PREFETCH_BYTES:
+            found.append(number)
+    return tuple(found)
