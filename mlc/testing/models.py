@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mlc.testing.tolerances import EXACT, Evaluation, Reduction, Report, Ulp, check, is_float
+from mlc.testing.tolerances import EVALUATION_FACTOR, EXACT, Evaluation, Reduction, Report, Ulp, check, is_float
 
 if TYPE_CHECKING:
     from mlc.dialects.weights_attr import WeightAttr
@@ -70,28 +70,29 @@ def compare(
     *,
     plain: Array | None = None,
     largest: Sum | None = None,
+    factor: float = EVALUATION_FACTOR,
     tolerance: Tolerance | None = None,
 ) -> Verdict:
-    """One tensor under the policy: integers exactly, floats within 4 times the error of the ``plain`` evaluation.
+    """One tensor under the policy: integers exactly, floats within ``factor`` times the error of ``plain``.
 
     A tensor that depends on sums, of which ``largest`` has the largest error, may also have the error that the
     policy grants to those. Without ``plain``, and where the user's ``tolerance`` says something, that counts.
     """
     given = tolerance or Tolerance()
-    report = _report(actual, expected, plain, given)
+    report = _report(actual, expected, None if plain is None else Evaluation(plain, factor), given)
     if not report and largest and is_float(actual.dtype) and not given.given and actual.shape == expected.shape:
         report = check(actual, expected, Reduction(largest.terms, np.full(actual.shape, largest.magnitude)))
     error, magnitude = _sizes(actual, expected)
     return Verdict(name, actual.shape, report.ok, report.message, error, magnitude)
 
 
-def _report(actual: Array, expected: Array, plain: Array | None, given: Tolerance) -> Report:
+def _report(actual: Array, expected: Array, policy: Evaluation | None, given: Tolerance) -> Report:
     if actual.shape != expected.shape or not is_float(actual.dtype):
         return check(actual, expected, EXACT)
     if given.max_ulp is not None:
         return check(actual, expected, Ulp(given.max_ulp))
-    if plain is not None and not given.given:
-        return check(actual, expected, Evaluation(plain))
+    if policy is not None and not given.given:
+        return check(actual, expected, policy)
     return _close(actual, expected, given)
 
 
