@@ -317,6 +317,10 @@ def _label(loop: ForOp, key: str, kind: str) -> None:
 def _shared_loops(
     block: Block, computes: list[ComputeOp], shared: tuple[Level, ...], left: tuple[Level, ...], place: Place
 ) -> None:
+    """Loops over the shared levels that are ``left``; the outermost stays even around one tile.
+
+    It says that the computes inside belong together: outside of it they would be shared out apart.
+    """
     if not left:
         for number, compute in enumerate(computes):
             walked = {v.dim for v in shared}
@@ -328,7 +332,7 @@ def _shared_loops(
     extent = place.extents[level.dim]
     span = Span(level, level.size, extent, ceil_div(extent, level.size))
     for run in runs(extent, level):
-        if run.count == 1:
+        if run.count == 1 and len(left) < len(shared):
             _shared_loops(block, computes, shared, left[1:], place.inside(span, run, None))
             continue
         body = Block(arg_types=[INDEX])

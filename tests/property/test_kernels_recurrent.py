@@ -121,3 +121,16 @@ def test_large_constant_weights(cell: Cell) -> None:
 def test_two_forms_of_one_constant() -> None:
     """The gru whose reset gate comes first multiplies with two parts of r, packed apart."""
     agrees(hlt.GruOp, inputs(hlt.GruOp, 2, 4, 3, 8, 48), "native", constant=True, direction="bidirectional")
+
+
+def test_one_step_of_a_batch() -> None:
+    """Without a loop over time, two threads still run the computes of one step in order."""
+    agrees(hlt.GruOp, inputs(hlt.GruOp, 1, 1, 2, 1, 4), "native")
+
+
+@pytest.mark.parametrize("cell", GATES, ids=lambda c: c.name)
+@pytest.mark.parametrize("hidden", [2, 7, 17])
+def test_a_single_step(cell: Cell, hidden: int) -> None:
+    """Without a loop around them, the parts of a step still run one after the other."""
+    for target in TARGETS:
+        agrees(cell, inputs(cell, 1, 1, 2, 1, hidden), target)
