@@ -94,7 +94,8 @@ def _taps(op: hlt.ResizeOp, dim: int, extent: int, places: Array) -> Taps:
     if op.exclude_outside:
         weights = np.where((indices < 0) | (indices >= extent), 0.0, weights)
     if op.exclude_outside or op.antialias:
-        weights = weights / weights.sum(axis=1, keepdims=True)
+        total = weights.sum(axis=1, keepdims=True)
+        weights = np.divide(weights, total, out=np.zeros_like(weights), where=total != 0)
     return Taps(indices.clip(0, extent - 1), weights)
 
 

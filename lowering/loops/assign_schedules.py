@@ -93,7 +93,8 @@ def schedule_kernel(kernel: KernelOp, target: Target) -> None:
         if plan.levels:
             kernel.properties["shared"] = ScheduleAttr(plan)
             shared = {v.dim: v.size for v in plan.levels}
-        if steps.levels or not plan.levels:
+        extents = computes[0].dims.extents
+        if steps.levels or all(v.size >= extents[v.dim] for v in plan.levels):  # no tiles to share out
             kernel.attributes["dependent"] = UnitAttr()
     for compute in computes:
         compute.properties["schedule"] = ScheduleAttr(plan_compute(compute, target, shared))
