@@ -66,9 +66,8 @@ def demonstrate(name: str, folder: Path, duration: float) -> int:
         net.save(library)
         loaded = mlc.load(library)
         same = all(np.array_equal(a, b) for a, b in zip(net.run(feeds).values(), loaded.run(feeds).values()))
-        print(
-            f"  {library.stat().st_size / 1e6:.1f} MB and {name}.h; loaded, it gives {'the same' if same else 'OTHER'}"
-        )
+        result = "the same" if same else "OTHER results"
+        print(f"  {library.stat().st_size / 1e6:.1f} MB, and {name}.h beside it; loaded again it gives {result}")
 
     for threads in dict.fromkeys((1, available_processors())):
         with step(f"Timing it, {threads} thread(s)"):
