@@ -363,7 +363,7 @@ def _tokenize(text: str) -> list[str]:
     while position < len(stripped):
         match = _TOKEN.match(stripped, position)
         if not match:
-            raise ValueError(f"bad character {stripped[position]!r} in index expression {text!r}")
+            raise ValueError(f"bad character {stripped[position:].lstrip()[0]!r} in index expression {text!r}")
         tokens.append(match.group(1))
         position = match.end()
     return tokens

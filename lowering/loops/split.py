@@ -71,7 +71,7 @@ def _quotient_reach(atom: Quotient, factor: int, levels: Sequence[Span], into: d
                 _add(into, span.key, factor * (step // divisor))
             continue
         if step < 0:
-            raise VerifyException(f"[split_linear] {atom.expr} {atom.kind} {divisor} runs backwards over {span.key}")
+            raise VerifyException(f"[split_linear] ({atom.expr}){atom.kind}{divisor} runs backwards over {span.key}")
         spare += step * (span.count - 1)
         if atom.kind == "%":
             _add(into, span.key, factor * step)

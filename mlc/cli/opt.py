@@ -135,11 +135,11 @@ def _parse(chunk: Chunk, context: Context) -> ModuleOp:
 
 
 def _run_passes(module: ModuleOp, manager: PassManager, pipeline: tuple[ModulePass, ...]) -> None:
-    from xdsl.utils.exceptions import PassFailedException
+    from xdsl.utils.exceptions import PassFailedException, VerifyException
 
     try:
         manager.run(module, pipeline)
-    except PassFailedException as error:
+    except (PassFailedException, VerifyException) as error:
         raise ModelError(_one_line(str(error))) from error
 
 
