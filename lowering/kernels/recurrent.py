@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from xdsl.dialects.builtin import i64
 from xdsl.ir import SSAValue
@@ -228,7 +227,8 @@ def _reset_state(
     """``[1, B, H]``: the state with the reset gate applied."""
     target = cell.builder.scratch([1, *(d.extent for d in cell.unit[1:])], accumulator(cell.states["h"].element))
     index = [constant(0), *ids(cell.unit[1:])]
-    ins: dict[str, Any] = {n: v for n, v in (gates | bias).items() if n[1:] == "1"} | {"h": cell.state("h")}
+    ins = {n: v for n, v in {**gates, **bias}.items() if n[1:] == "1"}
+    ins["h"] = cell.state("h")
     names = list(ins)
 
     def finish(s: Scalar, *args: SSAValue) -> SSAValue:

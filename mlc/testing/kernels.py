@@ -1,6 +1,6 @@
 """Compile a small hlt program and run it in this process: what tests of kernels compare with the reference.
 
-module = program([tensor_type((4, 8), f32)], lambda b, x: b(hlt.ExpOp(x)))
+module = program([tensor_type((4, 8), f32)], lambda b, v: b(hlt.ExpOp(*v)))
 (y,) = run_kernels(module, [x], target="x86-64-v3")
 """
 
@@ -41,10 +41,14 @@ class Builder:
         return op.results[0] if len(op.results) == 1 else op.results
 
 
-def program(types: Sequence[TensorType[Any]], build: Callable[..., SSAValue | Sequence[SSAValue]]) -> ModuleOp:
-    """A module whose ``@main`` takes ``types``; ``build(builder, *arguments)`` makes the results."""
+Build: TypeAlias = Callable[[Builder, Sequence[SSAValue]], "SSAValue | Sequence[SSAValue]"]
+"""Makes the results of a function with a builder and the function's arguments."""
+
+
+def program(types: Sequence[TensorType[Any]], build: Build) -> ModuleOp:
+    """A module whose ``@main`` takes ``types``; ``build(builder, arguments)`` makes the results."""
     block = Block(arg_types=types)
-    made = build(Builder(block), *block.args)
+    made = build(Builder(block), block.args)
     results = [made] if isinstance(made, SSAValue) else list(made)
     block.add_op(ReturnOp(*results))
     signature = FunctionType.from_lists(list(types), [v.type for v in results])

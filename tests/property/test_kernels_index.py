@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp, f16, f32, f64, i1, i8, i32, i64
+from xdsl.ir import SSAValue
 
 from mlc.dialects import hlt
 from mlc.dialects.hlt import tensor_type
 from mlc.dialects.interpreters import run_function
 from mlc.errors import ModelError
-from mlc.testing.kernels import TARGETS, compile_kernels, program, run_kernels
+from mlc.testing.kernels import TARGETS, Builder, compile_kernels, program, run_kernels
 from mlc.testing.strategies import extents, random_array
 from mlc.testing.tolerances import EXACT, assert_within
 
@@ -46,7 +48,7 @@ def test_gather(target: str, data: st.DataObject) -> None:
     axis = data.draw(st.integers(0, len(shape) - 1))
     element, kind = data.draw(st.sampled_from(ELEMENTS)), data.draw(st.sampled_from([i64, i32]))
     module = program(
-        [tensor_type(shape, element), tensor_type(places, kind)], lambda b, x, i: b(hlt.GatherOp(x, i, axis=axis))
+        [tensor_type(shape, element), tensor_type(places, kind)], lambda b, v: b(hlt.GatherOp(*v, axis=axis))
     )
     x, i = random_array(1, shape, element), indices(2, places, shape[axis], kind)
     agrees(module, [x, i], target, threads=data.draw(st.sampled_from([1, 2])))
@@ -60,7 +62,7 @@ def test_gather_elements(target: str, data: st.DataObject) -> None:
     axis = data.draw(st.integers(0, len(shape) - 1))
     places = tuple(data.draw(extents(n if d != axis else 17)) for d, n in enumerate(shape))
     module = program(
-        [tensor_type(shape, f32), tensor_type(places, i64)], lambda b, x, i: b(hlt.GatherElementsOp(x, i, axis=axis))
+        [tensor_type(shape, f32), tensor_type(places, i64)], lambda b, v: b(hlt.GatherElementsOp(*v, axis=axis))
     )
     agrees(module, [random_array(1, shape, f32), indices(2, places, shape[axis], i64)], target)
 
@@ -78,7 +80,7 @@ def test_gather_nd(target: str, data: st.DataObject) -> None:
         i[..., d] = indices(d, lead, shape[batch + d], i64)
     module = program(
         [tensor_type(shape, f32), tensor_type(i.shape, i64)],
-        lambda b, x, i: b(hlt.GatherNdOp(x, i, batch_dims=batch)),
+        lambda b, v: b(hlt.GatherNdOp(*v, batch_dims=batch)),
     )
     agrees(module, [random_array(1, shape, f32), i], target)
 
@@ -94,7 +96,7 @@ def test_scatter_elements(target: str, reduction: str, data: st.DataObject) -> N
     places = tuple(data.draw(extents(n if d != axis else 9)) for d, n in enumerate(shape))
     module = program(
         [tensor_type(shape, i32), tensor_type(places, i64), tensor_type(places, i32)],
-        lambda b, x, i, u: b(hlt.ScatterElementsOp(x, i, u, axis=axis, reduction=reduction)),
+        lambda b, v: b(hlt.ScatterElementsOp(*v, axis=axis, reduction=reduction)),
     )
     arrays = [random_array(1, shape, i32), indices(2, places, shape[axis], i64), random_array(3, places, i32)]
     agrees(module, arrays, target, threads=2)
@@ -112,7 +114,7 @@ def test_scatter_nd(target: str, reduction: str, data: st.DataObject) -> None:
     updates = lead + shape[depth:]
     module = program(
         [tensor_type(shape, i32), tensor_type(i.shape, i64), tensor_type(updates, i32)],
-        lambda b, x, i, u: b(hlt.ScatterNdOp(x, i, u, reduction=reduction)),
+        lambda b, v: b(hlt.ScatterNdOp(*v, reduction=reduction)),
     )
     agrees(module, [random_array(1, shape, i32), i, random_array(3, updates, i32)], target)
 
@@ -122,7 +124,8 @@ def test_epilogue(target: str) -> None:
     """What follows a gather joins its compute: nothing goes through memory."""
     types = [tensor_type((50, 33), f32), tensor_type((2, 7), i64), tensor_type((2, 7, 33), f32)]
 
-    def build(b: Any, x: Any, i: Any, y: Any) -> Any:
+    def build(b: Builder, v: Sequence[SSAValue]) -> SSAValue:
+        x, i, y = v
         taken = b(hlt.GatherOp(x, i, axis=0))
         return b(hlt.MulOp(b(hlt.MaximumOp(taken, y)), y))
 
@@ -139,9 +142,7 @@ def test_epilogue(target: str) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_out_of_range(target: str, bad: int) -> None:
     """One bad index is an error of the model's inputs; a run after it is fine."""
-    module = program(
-        [tensor_type((50, 17), f32), tensor_type((9,), i64)], lambda b, x, i: b(hlt.GatherOp(x, i, axis=0))
-    )
+    module = program([tensor_type((50, 17), f32), tensor_type((9,), i64)], lambda b, v: b(hlt.GatherOp(*v, axis=0)))
     x, i = random_array(1, (50, 17), f32), indices(2, (9,), 50, i64)
     compiled = compile_kernels(module, target=target, threads=2)
     wrong = i.copy()
@@ -154,7 +155,7 @@ def test_out_of_range(target: str, bad: int) -> None:
 def test_scatter_out_of_range_leaves_memory_alone() -> None:
     """The update lands inside the result, whatever the index."""
     types = [tensor_type((4, 16), f32), tensor_type((1, 16), i64), tensor_type((1, 16), f32)]
-    module = program(types, lambda b, x, i, u: b(hlt.ScatterElementsOp(x, i, u, axis=0)))
+    module = program(types, lambda b, v: b(hlt.ScatterElementsOp(*v, axis=0)))
     compiled = compile_kernels(module)
     x, u = np.zeros((4, 16), np.float32), np.ones((1, 16), np.float32)
     with pytest.raises(ModelError, match="out of range"):
@@ -162,6 +163,6 @@ def test_scatter_out_of_range_leaves_memory_alone() -> None:
 
 
 def test_no_index_can_be_right() -> None:
-    module = program([tensor_type((0, 3), f32), tensor_type((2,), i64)], lambda b, x, i: b(hlt.GatherOp(x, i, axis=0)))
+    module = program([tensor_type((0, 3), f32), tensor_type((2,), i64)], lambda b, v: b(hlt.GatherOp(*v, axis=0)))
     with pytest.raises(ModelError, match="index_range"):
         compile_kernels(module)

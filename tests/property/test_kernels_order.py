@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import f16, f32, i8, i32, i64
+from xdsl.ir import SSAValue
 
 from mlc.dialects import hlt
 from mlc.dialects.hlt import tensor_type
 from mlc.dialects.interpreters import run_function
 from mlc.errors import UnsupportedError
-from mlc.testing.kernels import TARGETS, compile_kernels, program, run_kernels
+from mlc.testing.kernels import TARGETS, Builder, compile_kernels, program, run_kernels
 from mlc.testing.strategies import extents, random_array
 from mlc.testing.tolerances import EXACT, Evaluation, Exact, Reduction, assert_within
 
@@ -33,8 +35,8 @@ def test_scan(target: str, kind: str, data: st.DataObject) -> None:
     axis, element = data.draw(st.integers(0, len(shape) - 1)), data.draw(st.sampled_from([f32, i32, i64]))
     exclusive, reverse = data.draw(st.booleans()), data.draw(st.booleans())
 
-    def build(b: Any, x: Any) -> Any:
-        return b(hlt.ScanOp(x, kind=kind, axis=axis, exclusive=exclusive, reverse=reverse))
+    def build(b: Builder, v: Sequence[SSAValue]) -> SSAValue:
+        return b(hlt.ScanOp(*v, kind=kind, axis=axis, exclusive=exclusive, reverse=reverse))
 
     module = program([tensor_type(shape, element)], build)
     x = random_array(1, shape, element)
@@ -49,7 +51,7 @@ def test_scan(target: str, kind: str, data: st.DataObject) -> None:
 
 def test_scan_of_halves() -> None:
     """The total is kept in f32."""
-    module = program([tensor_type((300,), f16)], lambda b, x: b(hlt.ScanOp(x, kind="sum", axis=0)))
+    module = program([tensor_type((300,), f16)], lambda b, v: b(hlt.ScanOp(*v, kind="sum", axis=0)))
     x = random_array(1, (300,), f16)
     (exact,) = run_function(module, [x], widen=True)
     assert_within(run_kernels(module, [x])[0], exact, Evaluation(exact.astype(np.float16)))
@@ -63,7 +65,7 @@ def test_sort(target: str, element: Any, data: st.DataObject) -> None:
     """Values and indices: ties, NaN, infinities and zeros of both signs among them."""
     shape = tuple(data.draw(st.lists(extents(33), min_size=1, max_size=3)))
     axis, descending = data.draw(st.integers(0, len(shape) - 1)), data.draw(st.booleans())
-    module = program([tensor_type(shape, element)], lambda b, x: b(hlt.SortOp(x, axis=axis, descending=descending)))
+    module = program([tensor_type(shape, element)], lambda b, v: b(hlt.SortOp(*v, axis=axis, descending=descending)))
     x = random_array(1, shape, element, special=True)
     x = np.where(random_array(2, shape, i8) > 64, x.flat[0], x)
     for actual, expected in zip(run_kernels(module, [x], target=target), run_function(module, [x]), strict=True):
@@ -77,13 +79,13 @@ def test_top_k(target: str, data: st.DataObject) -> None:
     shape = tuple(data.draw(st.lists(extents(33), min_size=1, max_size=3)))
     axis, largest = data.draw(st.integers(0, len(shape) - 1)), data.draw(st.booleans())
     k = data.draw(st.integers(0, shape[axis]))
-    module = program([tensor_type(shape, f32)], lambda b, x: b(hlt.TopKOp(x, k=k, axis=axis, largest=largest)))
+    module = program([tensor_type(shape, f32)], lambda b, v: b(hlt.TopKOp(*v, k=k, axis=axis, largest=largest)))
     x = random_array(1, shape, f32, special=True)
     for actual, expected in zip(run_kernels(module, [x], target=target), run_function(module, [x]), strict=True):
         assert_within(actual, expected, MOVED)
 
 
 def test_too_much_to_sort() -> None:
-    module = program([tensor_type((1 << 15,), f32)], lambda b, x: b(hlt.SortOp(x, axis=0)))
+    module = program([tensor_type((1 << 15,), f32)], lambda b, v: b(hlt.SortOp(*v, axis=0)))
     with pytest.raises(UnsupportedError, match="at most"):
         compile_kernels(module)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import f32, i32
+from xdsl.ir import SSAValue
 
 from mlc.dialects import hlt
 from mlc.dialects.hlt import tensor_type
 from mlc.dialects.interpreters import run_function
 from mlc.dialects.weights import WeightStore
 from mlc.lowering.graph.legal.constants import table
-from mlc.testing.kernels import TARGETS, compile_kernels, legalizing_passes, program
+from mlc.testing.kernels import TARGETS, Builder, compile_kernels, legalizing_passes, program
 from mlc.testing.strategies import extents, random_array
 from mlc.testing.tolerances import Evaluation, assert_within
 
@@ -53,18 +55,20 @@ def agrees(cell: Cell, operands: dict[str, Array], target: str, *, constant: boo
     free = {n: a for n, a in operands.items() if n not in fixed}
     types = [tensor_type(a.shape, i32 if n == "lengths" else f32) for n, a in free.items()]
 
-    def build(b: Any, *arguments: Any) -> Any:
+    def build(b: Builder, arguments: Sequence[SSAValue]) -> SSAValue:
         values = dict(zip(free, arguments))
         for name in fixed:
             if name in operands:
-                values[name] = b(table(operands[name], store))
+                made = table(operands[name], store)
+                assert made is not None
+                values[name] = b(made)
         return b(cell(**values, **attributes))
 
     module = program(types, build)
     compiled = compile_kernels(module.clone(), target=target, threads=2, weights=store, passes=legalizing_passes())
     reference = program(
         [tensor_type(a.shape, i32 if n == "lengths" else f32) for n, a in operands.items()],
-        lambda b, *v: b(cell(**dict(zip(operands, v)), **attributes)),
+        lambda b, v: b(cell(**dict(zip(operands, v)), **attributes)),
     )
     exact = run_function(reference, list(operands.values()), widen=True)
     for actual, expected in zip(compiled(*free.values()), exact, strict=True):

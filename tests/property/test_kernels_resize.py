@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import ModuleOp, f16, f32, i8
+from xdsl.ir import SSAValue
 
 from mlc.dialects import hlt
 from mlc.dialects.hlt import tensor_type
 from mlc.dialects.interpreters import run_function
 from mlc.dialects.weights import WeightStore
-from mlc.testing.kernels import TARGETS, program, run_kernels
+from mlc.testing.kernels import TARGETS, Builder, program, run_kernels
 from mlc.testing.strategies import extents, random_array
 from mlc.testing.tolerances import EXACT, Evaluation, Exact, Reduction, assert_within
 
@@ -61,7 +63,7 @@ def resizes(draw: st.DrawFn, mode: str) -> tuple[tuple[int, ...], dict[str, Any]
 def test_nearest(target: str, element: Any, data: st.DataObject) -> None:
     """Elements move; none changes."""
     shape, attributes = data.draw(resizes("nearest"))
-    module = program([tensor_type(shape, element)], lambda b, x: b(hlt.ResizeOp(x, **attributes)))
+    module = program([tensor_type(shape, element)], lambda b, v: b(hlt.ResizeOp(*v, **attributes)))
     actual, _, plain = run(module, [random_array(1, shape, element, special=True)], target)
     assert_within(actual, plain, Exact(signed_zero=True))
 
@@ -74,7 +76,7 @@ def test_nearest(target: str, element: Any, data: st.DataObject) -> None:
 @given(st.data())
 def test_weighted(target: str, mode: str, element: Any, data: st.DataObject) -> None:
     shape, attributes = data.draw(resizes(mode))
-    module = program([tensor_type(shape, element)], lambda b, x: b(hlt.ResizeOp(x, **attributes)))
+    module = program([tensor_type(shape, element)], lambda b, v: b(hlt.ResizeOp(*v, **attributes)))
     actual, exact, plain = run(module, [random_array(1, shape, element)], target)
     if element == f16:  # the reference rounds after every step
         plain = exact.astype(np.float16)
@@ -88,7 +90,7 @@ def test_integers_are_truncated(target: str, data: st.DataObject) -> None:
     shape, attributes = data.draw(resizes("linear"))
     attributes["shape"] = tuple(2 * n for n in shape)
     attributes |= {"coordinates": "half_pixel", "roi": (), "antialias": False}
-    module = program([tensor_type(shape, i8)], lambda b, x: b(hlt.ResizeOp(x, **attributes)))
+    module = program([tensor_type(shape, i8)], lambda b, v: b(hlt.ResizeOp(*v, **attributes)))
     actual, _, plain = run(module, [random_array(1, shape, i8)], target)
     assert_within(actual, plain, EXACT)
 
@@ -109,10 +111,10 @@ def test_conv_transpose(target: str, data: st.DataObject) -> None:
     shapes = (2, inner, *space), (inner, outer, *kernel)
     x, w = random_array(1, shapes[0], f32), random_array(2, shapes[1], f32)
 
-    def build(b: Any, x: Any, w: Any) -> Any:
+    def build(b: Builder, v: Sequence[SSAValue]) -> SSAValue:
         return b(
             hlt.ConvTransposeOp(
-                *(x, w),
+                *v,
                 strides=strides,
                 pads_low=low,
                 pads_high=high,

@@ -41,7 +41,10 @@ def _direction(
     taken = {n: v if n in SHARED else _slab(v, 0, number, 2) for n, v in operands.items()}
     if "w" not in operands:
         taken["x"] = _slab(operands["x"], 2, number, 2)
-    lists = {n: v[number * len(v) // 2 :][: len(v) // 2] for n, v in attributes.items() if isinstance(v, tuple)}
+    lists: dict[str, Any] = {}
+    for name in ("activations", "activation_alpha", "activation_beta"):
+        half = len(attributes[name]) // 2
+        lists[name] = attributes[name][number * half : (number + 1) * half]
     changed = {**attributes, **lists, "direction": ("forward", "reverse")[number]}
     return cls(**{"w": None, **taken}, **changed)  # type: ignore[arg-type,return-value]
 

@@ -109,5 +109,6 @@ def weights_matrix(found: Taps, extent: int) -> NDArray[np.float64]:
     """``[extent, size]``: what each element contributes to each result; taps at one place add up."""
     size, count = found.indices.shape
     matrix = np.zeros((extent, size))
-    np.add.at(matrix, (found.indices, np.broadcast_to(np.arange(size)[:, None], (size, count))), found.weights)
+    places = np.repeat(np.arange(size, dtype=np.int64)[:, None], count, axis=1)
+    np.add.at(matrix, (found.indices, places), found.weights)
     return matrix
