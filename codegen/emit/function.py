@@ -13,8 +13,9 @@ from typing import TypeAlias
 from xdsl.ir import Block, Operation, SSAValue
 
 from mlc.codegen.emit.lanes import Lanes
+from mlc.codegen.emit.merge import emit_merge
 from mlc.codegen.emit.subscripts import Checks
-from mlc.codegen.emit.tile import Registers, TileEmitter, emit_merge
+from mlc.codegen.emit.tile import Registers, TileEmitter
 from mlc.codegen.emit.writer import Writer, spelling
 from mlc.codegen.targets import Target
 from mlc.dialects.loop import (

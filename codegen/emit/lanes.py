@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -60,6 +60,36 @@ class Lanes:
         bits = "i1" if self.width == 1 else f"<{self.width} x i1>"
         type_ = self.type(element)
         return self.out.value(f"select {bits} {condition}, {type_} {a}, {type_} {b}")
+
+    def splat(self, element: Attribute, scalar: str) -> str:
+        """A scalar in all lanes."""
+        type_ = self.type(element)
+        first = self.out.value(f"insertelement {type_} poison, {spelling(element)[0]} {scalar}, i64 0")
+        return self.shuffle(type_, first, "poison", [0] * self.width)
+
+    def shuffle(self, type_: str, low: str, high: str, lanes: Sequence[int]) -> str:
+        """Lanes of two vectors, numbered through, as one vector."""
+        mask = ", ".join(f"i32 {k}" for k in lanes) if any(lanes) else ""
+        indices = f"<{len(lanes)} x i32> " + (f"<{mask}>" if mask else "zeroinitializer")
+        return self.out.value(f"shufflevector {type_} {low}, {type_} {high}, {indices}")
+
+    def transpose(self, element: Attribute, rows: list[str]) -> list[str]:
+        """Transpose a square of ``width`` vectors, one butterfly stage per bit of the lane number."""
+        width, type_ = self.width, self.type(element)
+        step = 1
+        while step < width:
+            swapped = list(rows)
+            for i in range(width):
+                if i & step:
+                    continue
+                low, high = rows[i], rows[i + step]
+                even = [k if not k & step else width + k - step for k in range(width)]
+                odd = [k + step if not k & step else width + k for k in range(width)]
+                swapped[i] = self.shuffle(type_, low, high, even)
+                swapped[i + step] = self.shuffle(type_, low, high, odd)
+            rows = swapped
+            step *= 2
+        return rows
 
 
 Emitter: TypeAlias = Callable[[Lanes, Operation, list[str]], str]
