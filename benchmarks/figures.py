@@ -67,7 +67,7 @@ def timed(
 def _flops(path: Path, threads: int, target: str) -> int:
     import mlc
 
-    return int(mlc.compile(path, threads=threads, target=target).metadata["extra"]["flops"])
+    return int(mlc.compile(path, threads=threads, target=target, cache=False).metadata["extra"]["flops"])
 
 
 def kernels() -> Iterator[Row]:

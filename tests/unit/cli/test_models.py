@@ -1,0 +1,276 @@
+"""The commands that take models, and what bad input gets: one line, the right exit code, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import numpy_helper
+
+import mlc
+from mlc.cli.main import main
+from mlc.dialects.weights import WeightStore
+from mlc.testing.onnx_models import cyclic, perceptron, unary
+
+X = np.random.default_rng(1).standard_normal((2, 8)).astype(np.float32)
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(perceptron().SerializeToString())
+    return str(path)
+
+
+def names(folder: Path) -> set[str]:
+    return {file.name for file in folder.iterdir() if file.is_file()}
+
+
+def test_compile_prints_the_target(model: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["compile", model, "-o", str(tmp_path / "m.so"), "--threads=1"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("target x86-64-v")
+    assert "1 threads" in out
+    assert str(tmp_path / "m.so") in out
+    np.testing.assert_array_equal(mlc.load(tmp_path / "m.so")(X)[1], X + X)
+
+
+@pytest.mark.parametrize(
+    ("flags", "files"),
+    [
+        (["-o", "n.o"], {"n.o", "n.h"}),
+        (["-o", "libn.a", "--weights=file"], {"libn.a", "n.h", "n.weights"}),
+        (["-o", "libn.a", "--name=model"], {"libn.a", "model.h"}),
+        (["-o", "n.h"], {"n.h"}),
+        (["-o", "n", "--emit=lib,archive"], {"n.so", "n.a", "n.h"}),
+        (["-o", "n", "--emit=graph"], {"n.hlt.mlir", "n.safetensors"}),
+        (["-o", "n", "--emit=llvm,asm,header"], {"n.ll", "n.s", "n.h"}),
+        (["-o", "n", "--emit=onnx"], {"n.onnx"}),
+    ],
+)
+def test_outputs(
+    model: str, tmp_path: Path, flags: list[str], files: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    assert main(["-q", "compile", model, "--threads=1", *flags]) == 0
+    assert names(folder) == files
+
+
+@pytest.mark.parametrize("stage", ["graph", "fused", "kernels", "scheduled"])
+def test_every_text_stage_can_be_resumed(stage: str, model: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["compile", model, "-o", str(tmp_path / "n"), f"--emit={stage}", "--threads=1"]) == 0
+    text = next(file for file in tmp_path.iterdir() if file.suffix == ".mlir")
+    assert main(["compile", str(text), "-o", str(tmp_path / "n.so"), "--threads=1"]) == 0
+    np.testing.assert_array_equal(mlc.load(tmp_path / "n.so")(X)[1], X + X)
+    assert main(["verify", model, f"--against={tmp_path / 'n.so'}"]) == 0
+    capsys.readouterr()
+
+
+def test_the_emitted_onnx_model_compiles(model: str, tmp_path: Path) -> None:
+    assert main(["-q", "compile", model, "-o", str(tmp_path / "n"), "--emit=onnx"]) == 0
+    for a, b in zip(mlc.compile(tmp_path / "n.onnx")(X), mlc.compile(model)(X), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_resuming_needs_the_same_weights(model: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["compile", model, "-o", str(tmp_path / "n"), "--emit=graph"]) == 0
+    file = tmp_path / "n.safetensors"
+    right, wrong = WeightStore.load_safetensors(file), WeightStore()
+    for name in right:
+        wrong.add_array(name, right.array(name) + 1)
+    wrong.save_safetensors(file)
+    command = ["compile", str(tmp_path / "n.hlt.mlir"), "-o", str(tmp_path / "n.so")]
+    capsys.readouterr()
+    assert main(command) == 1
+    assert "is not the one that the IR was made for" in capsys.readouterr().err
+    file.unlink()
+    assert main(command) == 1
+    assert "is in no file beside" in capsys.readouterr().err
+
+
+def test_run_reads_and_writes_arrays(model: str, tmp_path: Path, capsys: Capture) -> None:
+    np.save(tmp_path / "x.npy", X)
+    np.savez(tmp_path / "all.npz", x=X)
+    (tmp_path / "x.pb").write_bytes(numpy_helper.from_array(X).SerializeToString())
+    for word in ("x.npy", "all.npz", "x.pb"):
+        prefix = "" if word == "all.npz" else "x="
+        flags = ["-i", f"{prefix}{tmp_path / word}", "-o", str(tmp_path / "y.npz")]
+        assert main(["run", model, *flags]) == 0
+        with np.load(tmp_path / "y.npz") as outputs:
+            np.testing.assert_array_equal(outputs["z"], X + X)
+    assert "z: dtype float32, shape [2, 8], min" in capsys.readouterr().out
+
+
+def test_run_makes_inputs_up(model: str, capsys: Capture) -> None:
+    seen: list[dict[str, dict[str, float]]] = []
+    for flags in (["--fill=ones"], ["--seed=1"], ["--seed=1"], ["--seed=2"]):
+        assert main(["run", model, "--json", *flags]) == 0
+        seen.append(json.loads(capsys.readouterr().out))
+    assert seen[0]["z"]["mean"] == 2
+    assert seen[1] == seen[2] != seen[3]
+
+
+def test_verify_agrees(model: str, capsys: Capture) -> None:
+    assert main(["verify", model]) == 0
+    out = capsys.readouterr().out
+    assert "ok   y [2x4]" in out
+    assert "2 of 2 tensors agree" in out
+    assert main(["verify", model, "--all-tensors", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["ok"]
+    assert {tensor["name"].split()[0] for tensor in report["tensors"]} >= {"product", "twice"}
+
+
+def test_verify_notices_a_wrong_kernel(model: str, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlc.lowering.scalar import Scalar
+
+    monkeypatch.setattr(Scalar, "add", Scalar.sub)
+    for flags in ([], ["--all-tensors"]):
+        assert main(["verify", model, "--no-cache", *flags]) == 3
+        assert "FAIL" in capsys.readouterr().out
+
+
+def test_verify_takes_test_data(model: str, tmp_path: Path, capsys: Capture) -> None:
+    y, z = mlc.compile(model)(X)
+    arrays = {"input_0": X, "output_0": y, "output_1": z}
+    for name, array in arrays.items():
+        (tmp_path / f"{name}.pb").write_bytes(numpy_helper.from_array(array).SerializeToString())
+    assert main(["verify", model, "--test-data", str(tmp_path)]) == 0
+    (tmp_path / "output_1.pb").write_bytes(numpy_helper.from_array(z + 1).SerializeToString())
+    assert main(["verify", model, "--test-data", str(tmp_path)]) == 3
+    assert "FAIL z" in capsys.readouterr().out
+    (tmp_path / "output_1.pb").unlink()
+    assert main(["verify", model, "--test-data", str(tmp_path)]) == 1
+    assert "no test data" in capsys.readouterr().err
+
+
+def test_bench_times_mlc(model: str, capsys: Capture) -> None:
+    flags = ["--threads=1", "--iterations=50", "--warmup=0.01"]
+    assert main(["bench", model, "--json", *flags]) == 0
+    report = json.loads(capsys.readouterr().out)
+    (mine,) = report["runtimes"]
+    assert (mine["runtime"], mine["runs"]) == ("mlc", 50)
+    assert 0 < mine["min_ms"] <= mine["median_ms"] <= mine["p99_ms"]
+    assert report["flops"] == 2 * 2 * 8 * 4
+    assert report["peak_gflops"] > 1
+
+
+def test_bench_compares(model: str, capsys: Capture) -> None:
+    pytest.importorskip("onnxruntime")
+    flags = ["--threads=1", "--iterations=50", "--warmup=0.01", "--compare=onnxruntime"]
+    assert main(["bench", model, *flags]) == 0
+    assert "onnxruntime" in capsys.readouterr().out
+
+
+def test_inspect(model: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["inspect", model]) == 0
+    out = capsys.readouterr().out
+    assert "in[0]    x: float32 2x8" in out
+    assert "product (MatMul)" in out
+    assert main(["inspect", model, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["arena_bytes"] >= 0
+    assert any(kernel["schedules"] for kernel in report["kernels"])
+    mlc.compile(model).save(tmp_path / "m.so")
+    assert main(["inspect", str(tmp_path / "m.so"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "m"
+
+
+def test_symbolic_dims(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "s.onnx"
+    path.write_bytes(perceptron("batch").SerializeToString())
+    for flags in (["--dim", "batch=3"], ["--shapes", "x:3x8"]):
+        assert main(["verify", str(path), *flags]) == 0
+        assert main(["compile", str(path), "-o", str(tmp_path / "s.so"), *flags]) == 0
+    assert mlc.load(tmp_path / "s.so").inputs[0].shape == (3, 8)
+    capsys.readouterr()
+    assert main(["compile", str(path), "-o", str(tmp_path / "t.so")]) == 2
+    assert "no extent given for 'batch' of input 'x' (for example --dim batch=1)" in capsys.readouterr().err
+    assert not (tmp_path / "t.so").exists()
+
+
+Bad = Callable[[Path, str], list[str]]
+
+
+def written(folder: Path, data: bytes) -> str:
+    (folder / "bad.onnx").write_bytes(data)
+    return str(folder / "bad.onnx")
+
+
+BAD: dict[str, tuple[Bad, int, str]] = {
+    "truncated": (lambda f, m: ["compile", written(f, Path(m).read_bytes()[:-40])], 1, "truncated"),
+    "empty": (lambda f, m: ["compile", written(f, b"")], 1, "is empty"),
+    "no model": (lambda f, m: ["run", written(f, b"hello world, this is text")], 1, "not an ONNX model"),
+    "missing": (lambda f, m: ["verify", str(f / "nowhere.onnx")], 1, "can't open the model"),
+    "a folder": (lambda f, m: ["inspect", str(f)], 1, "is a folder"),
+    "cyclic": (lambda f, m: ["compile", written(f, cyclic().SerializeToString())], 1, "cycle"),
+    "unsupported": (lambda f, m: ["compile", written(f, unary("Frob").SerializeToString())], 4, "Frob"),
+    "target": (lambda f, m: ["compile", m, "--target=x86-64-v7"], 2, "unknown target 'x86-64-v7' (did you mean"),
+    "flag": (lambda f, m: ["compile", m, "--targt=native"], 2, "unknown argument '--targt=native' (did you mean"),
+    "stage": (lambda f, m: ["compile", m, "--emit=grph"], 2, "unknown stage 'grph' in --emit (did you mean 'graph'?"),
+    "level": (lambda f, m: ["compile", m, "-O7"], 2, "optimisation level 7"),
+    "threads": (lambda f, m: ["compile", m, "--threads=-1"], 2, "-1 is no number of threads"),
+    "suffix": (lambda f, m: ["compile", m, "-o", str(f / "m.exe")], 2, "does not say what to write"),
+    "no such folder": (lambda f, m: ["compile", m, "-o", str(f / "no" / "m.so")], 2, "there is no such folder"),
+    "shape": (lambda f, m: ["run", m, "--shapes=x:2xx8"], 2, "bad shape 'x:2xx8'"),
+    "other shape": (lambda f, m: ["run", m, "--shapes=x:3x8"], 2, "contradicts"),
+    "dim": (lambda f, m: ["run", m, "--dim=batch"], 2, "bad dim 'batch'"),
+    "input": (lambda f, m: ["run", m, "-i", "q=x.npy"], 2, "q=x.npy|x.npy"),
+    "array": (lambda f, m: ["run", m, "-i", f"x={m}"], 2, "unknown kind of file"),
+    "against": (lambda f, m: ["verify", m, "--against=tflite"], 2, "can't verify against 'tflite'"),
+    "peer": (lambda f, m: ["bench", m, "--compare=onnxruntim"], 2, "unknown runtime 'onnxruntim' (did you mean"),
+    "percentile": (lambda f, m: ["bench", m, "--percentile=fifty"], 2, "bad percentiles"),
+    "output of several": (lambda f, m: ["run", m, "-o", str(f / "y.npy")], 2, "can't write 2 outputs"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_line(
+    case: str, model: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments, status, words = BAD[case]
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    command = arguments(folder, model)
+    before = names(folder)
+    assert main(command) == status
+    error = capsys.readouterr().err
+    assert error.startswith("mlc: error: ")
+    assert error.count("\n") == 1
+    assert any(word in error for word in words.split("|"))
+    assert names(folder) == before
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="this user may write everywhere")
+def test_a_read_only_output(model: str, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    assert main(["compile", model, "-o", str(tmp_path / "closed" / "m.so")]) == 2
+    assert "read-only" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_nothing(
+    model: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mlc.codegen.image.Image.copy_to", full)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    assert main(["compile", model, "-o", str(folder / "m.so"), "--no-cache"]) == 2
+    assert "No space left" in capsys.readouterr().err
+    assert names(folder) == set()
+
+
+def test_verify_against_onnxruntime(model: str, capsys: Capture) -> None:
+    pytest.importorskip("onnxruntime")
+    assert main(["verify", model, "--against=onnxruntime"]) == 0
+    assert "2 of 2 tensors agree" in capsys.readouterr().out
