@@ -8,7 +8,7 @@ import importlib.util
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from mlc.testing.models import compare, reference_outputs
 
 
 @contextmanager
-def step(title: str) -> Iterator[None]:
+def step(title: str) -> Generator[None]:
     """Say what is being done, then how long it took."""
     print(f"\n{title}", flush=True)
     start = time.perf_counter()

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, IntegerAttr, ModuleOp, StringAttr, i64
@@ -28,6 +28,7 @@ from mlc.registry import make_context
 
 if TYPE_CHECKING:
     from mlc.cache import Cache
+    from mlc.dialects.context import CompilerContext
     from mlc.dialects.weights import WeightStore
     from mlc.frontends.onnx.import_ import ImportedModel
     from mlc.frontends.onnx.load import LoadedModel
@@ -66,14 +67,15 @@ class Compilation:
     @staticmethod
     def of(imported: ImportedModel, name: str, options: pipeline.Options, watch: Watch | None = None) -> Compilation:
         """A model that was just imported."""
-        signature = [tuple((t.name, str(t.dtype)) for t in tensors) for tensors in (imported.inputs, imported.outputs)]
+        inputs, outputs = (tuple((t.name, str(t.dtype)) for t in ts) for ts in (imported.inputs, imported.outputs))
         compilation = Compilation(
             identifier(name),
             imported.module,
             options,
             PassManager(make_context(weights=imported.weights), watch or Watch(verify_each=knobs.VERIFY_EACH.get())),
             imported.weights,
-            *signature,
+            inputs,
+            outputs,
         )
         compilation._sign()
         return compilation
@@ -112,7 +114,7 @@ class Compilation:
         self._sign()
 
     def _to_kernels(self) -> None:
-        self.module = pipeline.to_kernels(self.module, self.manager.context)
+        self.module = pipeline.to_kernels(self.module, cast("CompilerContext", self.manager.context))
         self._sign()
 
     def _sign(self) -> None:

@@ -359,10 +359,10 @@ def _by_name(given: Feeds | Sequence[Any], specs: Sequence[TensorInfo]) -> Feeds
 
 
 def _sequence(given: Any) -> Sequence[Any]:
-    return given if isinstance(given, list | tuple) else (given,)
+    return cast("Sequence[Any]", given) if isinstance(given, list | tuple) else (given,)
 
 
-def _address(array: Array) -> int:
+def _address(array: Any) -> int:
     """Where the elements of a contiguous array lie. The short way, of 0.3 us, takes only what is writeable."""
     try:
         return addressof(c_char.from_buffer(array))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import external_data_helper, load
+from onnx import ModelProto, external_data_helper
 
 import mlc
 from mlc.cache import Cache
@@ -63,7 +63,7 @@ def test_other_options_are_other_entries(model: Path, cache_folder: Path, option
 
 
 def test_external_weights_count(tmp_path: Path, model: Path) -> None:
-    proto = load(str(model))
+    proto = ModelProto.FromString(model.read_bytes())
     external_data_helper.convert_model_to_external_data(proto, location="w.bin", size_threshold=0)
     folder = tmp_path / "external"
     folder.mkdir()

@@ -16,6 +16,7 @@ import pytest
 import mlc
 from mlc.testing.onnx_models import cyclic, perceptron, unary
 
+Call = Callable[[mlc.CompiledModel], Any]
 X = np.random.default_rng(1).standard_normal((2, 8)).astype(np.float32)
 
 
@@ -41,11 +42,11 @@ def test_signature(net: mlc.CompiledModel) -> None:
     assert (net.threads, net.metadata["weights"]["bytes"] > 0) == (1, True)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [lambda net: net(X), lambda net: net(x=X), lambda net: net({"x": X})],
-)
-def test_calls(net: mlc.CompiledModel, call: Callable[[mlc.CompiledModel], Any]) -> None:
+CALLS: list[Call] = [lambda net: net(X), lambda net: net(x=X), lambda net: net({"x": X})]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_calls(net: mlc.CompiledModel, call: Call) -> None:
     y, z = call(net)
     assert_right({"y": y, "z": z})
 
@@ -118,28 +119,28 @@ def test_arrays_of_other_libraries(net: mlc.CompiledModel) -> None:
     assert_right(net.run({"x": Foreign(X)}))
 
 
-@pytest.mark.parametrize(
-    ("call", "words"),
-    [
-        (lambda net: net(), "no array is given for input 'x'"),
-        (lambda net: net(X, X), "2 arrays are given, the model has 1 inputs: x"),
-        (lambda net: net(X, x=X), "input 'x' is given twice"),
-        (lambda net: net(xx=X), "the model has no input 'xx' (did you mean 'x'? valid: x)"),
-        (lambda net: net.run({"x": X, "w": X}), "the model has no input 'w'"),
-        (lambda net: net(X.astype(float)), "input 'x' has dtype float64, the model has float32 (convert it"),
-        (lambda net: net(X.astype(">f4")), "input 'x' has dtype >f4, the model has float32"),
-        (lambda net: net(X[:1]), "input 'x' has shape [1, 8], the model has [2, 8]"),
-        (lambda net: net(X[0]), "input 'x' has shape [8], the model has [2, 8]"),
-        (lambda net: net(X.tolist()), "'x' is a list, not an array"),
-        (lambda net: net.run({"x": X}, {"v": X}), "the model has no output 'v'"),
-        (lambda net: net.run({"x": X}, {"y": X}), "output 'y' has shape [2, 8], the model has [2, 4]"),
-        (lambda net: net.run({"x": X}, {"z": np.asfortranarray(X)}), "output 'z' must be written to an array"),
-        (lambda net: net.bind([X[:, ::-1]], [X, X]), "input 'x' must be contiguous to be bound"),
-        (lambda net: net.bind([X], [X]), "1 arrays are given for 2 outputs: y, z"),
-        (lambda net: net.bind([X], {"z": X}), "no array is given for output 'y'"),
-    ],
-)
-def test_wrong_calls(net: mlc.CompiledModel, call: Callable[[mlc.CompiledModel], Any], words: str) -> None:
+WRONG_CALLS: list[tuple[Call, str]] = [
+    (lambda net: net(), "no array is given for input 'x'"),
+    (lambda net: net(X, X), "2 arrays are given, the model has 1 inputs: x"),
+    (lambda net: net(X, x=X), "input 'x' is given twice"),
+    (lambda net: net(xx=X), "the model has no input 'xx' (did you mean 'x'? valid: x)"),
+    (lambda net: net.run({"x": X, "w": X}), "the model has no input 'w'"),
+    (lambda net: net(X.astype(float)), "input 'x' has dtype float64, the model has float32 (convert it"),
+    (lambda net: net(X.astype(">f4")), "input 'x' has dtype >f4, the model has float32"),
+    (lambda net: net(X[:1]), "input 'x' has shape [1, 8], the model has [2, 8]"),
+    (lambda net: net(X[0]), "input 'x' has shape [8], the model has [2, 8]"),
+    (lambda net: net(X.tolist()), "'x' is a list, not an array"),
+    (lambda net: net.run({"x": X}, {"v": X}), "the model has no output 'v'"),
+    (lambda net: net.run({"x": X}, {"y": X}), "output 'y' has shape [2, 8], the model has [2, 4]"),
+    (lambda net: net.run({"x": X}, {"z": np.asfortranarray(X)}), "output 'z' must be written to an array"),
+    (lambda net: net.bind([X[:, ::-1]], [X, X]), "input 'x' must be contiguous to be bound"),
+    (lambda net: net.bind([X], [X]), "1 arrays are given for 2 outputs: y, z"),
+    (lambda net: net.bind([X], {"z": X}), "no array is given for output 'y'"),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), WRONG_CALLS)
+def test_wrong_calls(net: mlc.CompiledModel, call: Call, words: str) -> None:
     with pytest.raises(mlc.UsageError) as caught:
         call(net)
     assert str(caught.value).startswith(words)
@@ -208,8 +209,8 @@ def test_symbolic_dims_specialise_at_the_call(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_dims_may_be_bound_beforehand() -> None:
-    for options in ({"dims": {"batch": 2}}, {"shapes": {"x": (2, 8)}}):
-        net = mlc.compile(perceptron("batch"), threads=1, **options)
+    model = perceptron("batch")
+    for net in (mlc.compile(model, dims={"batch": 2}), mlc.compile(model, shapes={"x": (2, 8)})):
         assert net.is_static
         assert_right(net.run({"x": X}))
 

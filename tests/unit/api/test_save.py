@@ -23,7 +23,7 @@ def net() -> mlc.CompiledModel:
 def test_a_saved_model_gives_the_same(net: mlc.CompiledModel, weights: str, tmp_path: Path) -> None:
     path = tmp_path / "small.so"
     net.save(path, weights=weights)
-    files = {"small.so", "small.h"} | ({"small.weights"} if weights == "file" else set())
+    files = {"small.so", "small.h", *(["small.weights"] if weights == "file" else [])}
     assert {file.name for file in tmp_path.iterdir() if file.is_file()} == files
     loaded = mlc.load(path)
     assert (loaded.name, loaded.inputs, loaded.outputs) == ("small", net.inputs, net.outputs)
