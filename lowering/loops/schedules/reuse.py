@@ -25,6 +25,9 @@ VECTORS_BY_ROWS = ((1, (8, 6)), (4, (4, 3)))
 ROWS_BY_VECTORS = ({1: 14, 2: 7, 3: 4, 4: 4}, {1: 12, 2: 6, 3: 4})
 """Rows per tile by its vectors, with many registers and with few: 14 or 12 accumulators hide the latency."""
 
+LANE_TILE = (3, 6)
+"""Vectors per row and rows where multiply-adds take one factor from a lane: a vector of it per row is kept as well."""
+
 
 def reuse_dims(space: Space, lane: str) -> list[str]:
     """Parallel dims along which some factor that moves with the lanes stays put, innermost first."""
@@ -69,8 +72,12 @@ def _tile(space: Space, lane: str, rows: list[str]) -> tuple[int, dict[str, int]
     count = prod(space.extents[n] for n in rows)
     vectors = next((v[few] for most, v in VECTORS_BY_ROWS if count <= most), 2)
     vectors = max(1, min(vectors, ceil_div(space.extents[lane], space.width)))
-    fitting = max(1, (space.target.registers - 2 - vectors) // vectors)
-    height = min(fitting, ROWS_BY_VECTORS[few].get(vectors, 1))
+    height = ROWS_BY_VECTORS[few].get(vectors, 1)
+    if space.target.splat == "lane" and count > LANE_TILE[1]:
+        vectors = min(LANE_TILE[0], ceil_div(space.extents[lane], space.width))
+        height = max(height, LANE_TILE[1]) if vectors < LANE_TILE[0] else LANE_TILE[1]
+    kept = vectors + (space.target.splat == "lane")
+    height = min(height, max(1, (space.target.registers - 2 - vectors) // kept))
     tile: dict[str, int] = {}
     for name in rows:
         tile[name] = _even_rows(space, name, min(height, space.extents[name]))

@@ -1,0 +1,103 @@
+"""Run a kernel's object under an emulator of a foreign processor: a C harness, linked statically, around it."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mlc.testing.require import require_tool
+
+if TYPE_CHECKING:
+    from mlc.codegen.targets import Target
+    from mlc.dialects.loop import KernelOp
+
+Array: TypeAlias = NDArray[Any]
+
+HARNESS = """
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void {name}({parameters}, long long, long long);
+
+/* The bytes of a file, with a pattern of 64 bytes on either side. */
+static char *load(const char *path, size_t size) {{
+  char *memory = aligned_alloc(64, (size + 255) / 64 * 64);
+  memset(memory, 0xA5, (size + 255) / 64 * 64);
+  FILE *file = fopen(path, "rb");
+  if (!file || fread(memory + 64, 1, size, file) != size) exit(2);
+  fclose(file);
+  return memory + 64;
+}}
+
+int main(int argc, char **argv) {{
+  static const size_t size[] = {{{sizes}}};
+  char *a[{count}];
+  for (int i = 0; i < {count}; i++) a[i] = load(argv[1 + i], size[i]);
+  for (long long t = 0; t < {threads}; t++) {name}({arguments}, t, {threads});
+  for (int i = 0; i < {count}; i++) {{
+    for (int j = 1; j <= 64; j++)
+      if ((unsigned char)a[i][-j] != 0xA5 || (unsigned char)a[i][size[i] + j - 1] != 0xA5) return 3;
+    FILE *file = fopen(argv[1 + i], "wb");
+    if (!file || fwrite(a[i], 1, size[i], file) != size[i] || fclose(file)) return 2;
+  }}
+  return 0;
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """A foreign machine: its description, a C compiler for it, and the command that runs its programs."""
+
+    target: Target
+    compiler: str
+    emulator: tuple[str, ...]
+
+    def run(self, kernel: KernelOp, arrays: Sequence[Array], folder: Path, *, threads: int = 1) -> list[Array]:
+        """Compile a kernel with schedules of the cost model, run it, and return all arrays as they are afterwards.
+
+        Skips the test (fails it in CI) where compiler or emulator are missing. Raises AssertionError where the
+        program ends with an error: status 3 says that memory beside an array was written.
+        """
+        from mlc.codegen.emit.function import emit_kernel
+        from mlc.codegen.object import compile_ir
+        from mlc.lowering.loops.pack import pack_array
+        from mlc.testing.loops import kernel_of, lower_loops, packs_of
+
+        compiler, emulator = require_tool(self.compiler), require_tool(self.emulator[0])
+        module = lower_loops(kernel, self.target, threads=threads)
+        lowered = kernel_of(module)
+        name = lowered.sym_name.data
+        (code,) = compile_ir([(name, emit_kernel(lowered, self.target))], self.target, jobs=1)
+        packs = packs_of(module)
+        passed = [np.ascontiguousarray(pack_array(packs[i], a) if i in packs else a) for i, a in enumerate(arrays)]
+        (folder / "kernel.o").write_bytes(code)
+        (folder / "harness.c").write_text(_harness(name, passed, threads))
+        program = folder / "program"
+        command = [compiler, "-static", "-O1", "-o", program, folder / "harness.c", folder / "kernel.o"]
+        subprocess.run(command, check=True)
+        files = [folder / f"argument{i}" for i in range(len(passed))]
+        for file, array in zip(files, passed):
+            file.write_bytes(array.tobytes())
+        done = subprocess.run([emulator, *self.emulator[1:], program, *files], check=False, timeout=120)
+        assert done.returncode == 0, f"{name} under {self.emulator[0]} ended with status {done.returncode}"
+        return [np.frombuffer(f.read_bytes(), a.dtype).reshape(a.shape) for f, a in zip(files, passed)]
+
+
+def _harness(name: str, arrays: Sequence[Array], threads: int) -> str:
+    count = len(arrays)
+    return HARNESS.format(
+        name=name,
+        parameters=", ".join(["void *"] * count),
+        sizes=", ".join(str(a.nbytes) for a in arrays),
+        arguments=", ".join(f"a[{i}]" for i in range(count)),
+        count=count,
+        threads=threads,
+    )
