@@ -46,7 +46,7 @@ def find_homes(fusions: Iterable[hlt.FusionOp], returned: Iterable[SSAValue]) ->
             continue
         concat = fusion.members[0]
         assert isinstance(concat, hlt.ConcatOp)
-        outer = dict(zip(fusion.body.block.args, fusion.inputs))
+        outer: dict[SSAValue, SSAValue] = dict(zip(fusion.body.block.args, fusion.inputs))
         start = 0
         for operand in concat.operands:
             value = outer[operand]

@@ -16,7 +16,11 @@ from mlc.lowering.graph.rewrite import Rules
 def rules(store: WeightStore | None) -> Rules:
     """The rule; tables of divisors go to ``store``."""
     found = Rules()
-    found.on(hlt.ReduceWindowOp)(lambda op: explicit_padding(op, store))
+
+    @found.on(hlt.ReduceWindowOp)
+    def pad(op: hlt.ReduceWindowOp) -> Value | None:
+        return explicit_padding(op, store)
+
     return found
 
 
