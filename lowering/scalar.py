@@ -90,15 +90,19 @@ class Scalar:
         return self.op(arith.TruncFOp, [x], element) if is_half(element) and x.type != element else x
 
     def add(self, a: SSAValue, b: SSAValue) -> SSAValue:
+        """``a + b``; integers wrap."""
         return self._arith(arith.AddfOp, arith.AddiOp, a, b)
 
     def sub(self, a: SSAValue, b: SSAValue) -> SSAValue:
+        """``a - b``; integers wrap."""
         return self._arith(arith.SubfOp, arith.SubiOp, a, b)
 
     def mul(self, a: SSAValue, b: SSAValue) -> SSAValue:
+        """``a * b``; integers wrap."""
         return self._arith(arith.MulfOp, arith.MuliOp, a, b)
 
     def div(self, a: SSAValue, b: SSAValue, *, unsigned: bool = False) -> SSAValue:
+        """``a / b``; integers truncate."""
         return self._arith(arith.DivfOp, arith.DivUIOp if unsigned else arith.DivSIOp, a, b)
 
     def maximum(self, a: SSAValue, b: SSAValue, *, unsigned: bool = False) -> SSAValue:
@@ -114,6 +118,7 @@ class Scalar:
         return self._arith(arith.MaxnumfOp, arith.MaxSIOp, a, b)
 
     def neg(self, x: SSAValue) -> SSAValue:
+        """``-x``"""
         if isinstance(x.type, IntegerType):
             return self.sub(self.constant(0, x.type), x)
         return self._arith(arith.NegfOp, None, x)
@@ -127,9 +132,11 @@ class Scalar:
         return self._arith(cls, None, a, b)
 
     def fma(self, a: SSAValue, b: SSAValue, c: SSAValue) -> SSAValue:
+        """``a * b + c``, rounded once."""
         return self.op(math.FmaOp, [a, b, c], a.type)
 
     def ldexp(self, p: SSAValue, n: SSAValue) -> SSAValue:
+        """``p * 2**n`` for an integral float ``n``."""
         return self.op(LdexpOp, [p, n], p.type)
 
     # --- comparison, selection, conversion
@@ -146,15 +153,18 @@ class Scalar:
         return made.results[0]
 
     def is_nan(self, x: SSAValue) -> SSAValue:
+        """Whether a float is NaN, an i1."""
         wide = self.widen(x)
         made = arith.CmpfOp(wide, wide, "uno")
         self.block.add_op(made)
         return made.results[0]
 
     def select(self, condition: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:
+        """``a`` where the i1 holds, else ``b``."""
         return self.op(arith.SelectOp, [condition, a, b], a.type)
 
     def logical_not(self, x: SSAValue) -> SSAValue:
+        """The other value of an i1."""
         return self.op(arith.XOrIOp, [x, self.constant(1, i1)], i1)
 
     def cast(self, x: SSAValue, to: Attribute, *, from_unsigned: bool = False, to_unsigned: bool = False) -> SSAValue:

@@ -47,6 +47,7 @@ class Expr(NamedTuple):
     terms: tuple[tuple[Atom, int], ...]
 
     def plus(self, other: Expr) -> Expr:
+        """The sum."""
         if not other.terms:
             return Expr(self.const + other.const, self.terms) if other.const else self
         if not self.terms:
@@ -54,15 +55,18 @@ class Expr(NamedTuple):
         return _build(self.const + other.const, (*self.terms, *other.terms))
 
     def times(self, factor: int) -> Expr:
+        """The product with a number."""
         if factor == 1:
             return self
         return Expr(self.const * factor, tuple((a, c * factor) for a, c in self.terms) if factor else ())
 
     def shifted(self, offset: int) -> Expr:
+        """The sum with a number."""
         return Expr(self.const + offset, self.terms) if offset else self
 
     @property
     def is_constant(self) -> bool:
+        """Whether it depends on no dim and no value."""
         return not self.terms
 
     @property

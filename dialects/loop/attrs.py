@@ -147,6 +147,7 @@ class Plan(NamedTuple):
 
     @property
     def loops(self) -> tuple[Level, ...]:
+        """The levels that become loops."""
         return tuple(v for v in self.levels if v.kind == "/")
 
     @property
@@ -277,6 +278,7 @@ class Reach(NamedTuple):
     subscripts: Subscripts = ()
 
     def coefficient(self, level: str) -> int:
+        """Bytes per index of a level; 0 where the operand does not depend on it."""
         for key, value in self.levels:
             if key == level:
                 return value

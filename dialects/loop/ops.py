@@ -303,6 +303,7 @@ class YieldOp(IRDLOperation):
 
     @classmethod
     def of(cls, *values: SSAValue) -> YieldOp:
+        """The terminator that yields ``values``."""
         return cls.create(operands=values)
 
 

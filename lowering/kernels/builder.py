@@ -60,6 +60,7 @@ class Buffer:
 
     @property
     def element(self) -> Attribute:
+        """The element type in memory."""
         assert isinstance(self.memref.type, MemRefType)
         return self.memref.type.element_type
 

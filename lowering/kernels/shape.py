@@ -39,6 +39,7 @@ def lower_constant(builder: KernelBuilder, op: hlt.ConstantOp) -> None:
 
 @lowers(hlt.BroadcastOp)
 def lower_broadcast(builder: KernelBuilder, op: hlt.BroadcastOp) -> None:
+    """A copy whose index leaves out the dims that are repeated; a splat stays one."""
     source = builder.source(op.x)
     if isinstance(source, Splat):
         builder.alias(op.result, source)
@@ -64,6 +65,7 @@ def reshape_index(index: Sequence[Expr], shape: Sequence[int], to: Sequence[int]
 
 @lowers(hlt.ReshapeOp)
 def lower_reshape(builder: KernelBuilder, op: hlt.ReshapeOp) -> None:
+    """A copy by quotients and remainders of the flat index; a splat stays one."""
     source = builder.source(op.x)
     if isinstance(source, Splat):
         builder.alias(op.result, source)
@@ -76,6 +78,7 @@ def lower_reshape(builder: KernelBuilder, op: hlt.ReshapeOp) -> None:
 
 @lowers(hlt.TransposeOp)
 def lower_transpose(builder: KernelBuilder, op: hlt.TransposeOp) -> None:
+    """A copy with the index permuted."""
     source = builder.buffer(op.x)
     target = builder.result(op.result)
     dims = result_dims(target.shape)
@@ -87,6 +90,7 @@ def lower_transpose(builder: KernelBuilder, op: hlt.TransposeOp) -> None:
 
 @lowers(hlt.SliceOp)
 def lower_slice(builder: KernelBuilder, op: hlt.SliceOp) -> None:
+    """A copy with the index scaled and shifted."""
     source = builder.buffer(op.x)
     target = builder.result(op.result)
     dims = result_dims(target.shape)
@@ -96,6 +100,7 @@ def lower_slice(builder: KernelBuilder, op: hlt.SliceOp) -> None:
 
 @lowers(hlt.ReverseOp)
 def lower_reverse(builder: KernelBuilder, op: hlt.ReverseOp) -> None:
+    """A copy with some indices counted from the end."""
     source = builder.buffer(op.x)
     target = builder.result(op.result)
     dims = result_dims(target.shape)
@@ -121,6 +126,7 @@ def lower_concat(builder: KernelBuilder, op: hlt.ConcatOp) -> None:
 
 @lowers(hlt.IotaOp)
 def lower_iota(builder: KernelBuilder, op: hlt.IotaOp) -> None:
+    """The index of a dim as a value."""
     target = builder.result(op.result)
     dims = result_dims(target.shape)
     name = dims[op.axis].name

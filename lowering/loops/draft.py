@@ -83,6 +83,7 @@ class Draft:
 
     @property
     def has_reduction(self) -> bool:
+        """Whether values are folded into accumulators."""
         return bool(self.regions["combine"].blocks)
 
     def blocks(self) -> list[Block]:

@@ -97,18 +97,22 @@ class Facts:
 
     @property
     def parallel(self) -> list[str]:
+        """The parallel dims."""
         return [n for n, k in self.kinds.items() if k == "p"]
 
     @property
     def reductions(self) -> list[str]:
+        """The dims that are folded."""
         return [n for n, k in self.kinds.items() if k == "r"]
 
     @property
     def outputs(self) -> list[Operand]:
+        """The operands that are written."""
         return [o for o in self.operands if o.output]
 
     @property
     def inputs(self) -> list[Operand]:
+        """The operands that are read."""
         return [o for o in self.operands if not o.output]
 
     @property

@@ -61,6 +61,7 @@ class Place:
     loops: tuple[Position, ...]
 
     def inside(self, span: Span, run: Run, iv: SSAValue | None) -> Place:
+        """The place inside a loop over the tiles of a run; without ``iv``, inside its only tile."""
         position = Position(span.key, span.level.dim, run.start, run.step, span.step, iv)
         return Place({**self.extents, span.level.dim: run.step}, (*self.loops, position))
 

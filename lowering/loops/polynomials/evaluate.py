@@ -23,10 +23,12 @@ class Format:
 
     @property
     def smallest_normal(self) -> float:
+        """The smallest positive number of full precision."""
         return 2.0 ** (1 - self.bias)
 
     @property
     def largest(self) -> float:
+        """The largest finite number."""
         return (2.0 - 2.0**-self.digits) * 2.0**self.bias
 
     @property

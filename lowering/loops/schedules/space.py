@@ -36,6 +36,7 @@ class Space:
 
     @property
     def has_reduction(self) -> bool:
+        """Whether values are folded into accumulators."""
         return self.facts.op.has_reduction
 
     @property
