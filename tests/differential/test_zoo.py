@@ -20,7 +20,7 @@ from mlc.testing.tolerances import EVALUATION_FACTOR
 QUICK = ("mlp_tiny", "mlp", "squeezenet1_1", "mobilenet_v2")
 """Checked by `make quick` too."""
 
-HEAVY = ("vgg16", "bert_base", "gpt2_prefill", "yolov8n")
+HEAVY = ("vgg16", "bert_base", "bert_base_dynamic", "distilbert", "gpt2_prefill", "yolov8n")
 """Compiled for two threads alone: what one thread does differently shows in other models."""
 
 FACTORS = {"gpt2_decode": 5.0}
