@@ -18,27 +18,11 @@ from mlc.dialects.loop.attrs import (
     TableAttr,
     TileType,
 )
-from mlc.dialects.loop.ops import (
-    INDEX,
-    ComputeOp,
-    ForOp,
-    IndexOp,
-    KernelOp,
-    LdexpOp,
-    MergeOp,
-    PackOp,
-    ParallelOp,
-    PrefetchOp,
-    RemfOp,
-    ScratchOp,
-    TileOp,
-    YieldOp,
-    block_of,
-    index_attr,
-    segments,
-)
+from mlc.dialects.loop.common import INDEX, block_of, buffer_type, index_attr, segments, tile_type
+from mlc.dialects.loop.compute import ComputeOp, IndexOp, LdexpOp, RemfOp, YieldOp
+from mlc.dialects.loop.kernel import KernelOp, PackOp, ScratchOp
+from mlc.dialects.loop.nest import ForOp, MergeOp, ParallelOp, PrefetchOp, TileOp
 from mlc.dialects.loop.program import STATUS, BufferOp, CallOp, ConstantOp, StatusOp, ViewOp
-from mlc.dialects.loop.types import buffer_type, tile_type
 
 LOOP = Dialect(
     "loop",
