@@ -10,7 +10,7 @@
 // X86_64_V3-LABEL: loop.kernel @gemm
 // X86_64_V3: schedule <"n/16 m/~6 k/4 k* m* n* n@8 pack(1) prefetch(1)">
 // AARCH64-LABEL: loop.kernel @gemm
-// AARCH64: schedule <"n/8 m/~7 k/4 k* m* n* n@4 pack(1) prefetch(1)">
+// AARCH64: schedule <"n/12 m/~6 k/4 k* m* n* n@4 pack(1) prefetch(1)">
 loop.kernel @gemm attributes {weights = array<i64: 1, 2>} {
 ^bb0(%a: memref<128x768xf32>, %b: memref<768x768xf32>, %bias: memref<768xf32>, %c: memref<128x768xf32>):
   loop.compute ins(%a, %b, %bias : memref<128x768xf32>, memref<768x768xf32>, memref<768xf32>) outs(%c : memref<128x768xf32>) dims <"m=128 n=768 k=768:r"> maps [#loop.map<"m, k">, #loop.map<"k, n">, #loop.map<"n">, #loop.map<"m, n">] init {
