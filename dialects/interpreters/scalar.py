@@ -23,7 +23,11 @@ Meaning: TypeAlias = Callable[..., Array]
 
 def _plain(function: Callable[..., Any]) -> Meaning:
     """A function of the operands alone."""
-    return lambda op, *args: np.asarray(function(*args))
+
+    def meaning(op: Operation, *args: Array) -> Array:
+        return np.asarray(function(*args))
+
+    return meaning
 
 
 def _unsigned(function: Callable[..., Any]) -> Meaning:
@@ -39,6 +43,11 @@ def _unsigned(function: Callable[..., Any]) -> Meaning:
 def unsigned(array: Array) -> Array:
     """The same bits as unsigned integers; booleans stay."""
     return array.view(f"u{array.itemsize}") if array.dtype.kind == "i" else array
+
+
+def _unsigned_quotient(a: Array, b: Array) -> Array:
+    """The quotient of unsigned integers; by zero it is 0."""
+    return np.where(b == 0, 0, a // np.maximum(b, 1))
 
 
 def _remainder(a: Array, b: Array) -> Array:
@@ -74,6 +83,10 @@ def _convert(op: Operation, x: Array) -> Array:
     return x
 
 
+def _zero_extend(op: Operation, x: Array) -> Array:
+    return unsigned(x)
+
+
 def _sign_extend(op: Operation, x: Array) -> Array:
     return -x.astype(np.int64) if x.dtype == np.bool_ else x
 
@@ -97,8 +110,16 @@ def _bitcast(op: Operation, x: Array) -> Array:
     return np.ascontiguousarray(x.astype(source)).view(result)
 
 
+def _fma(a: Array, b: Array, c: Array) -> Array:
+    return a * b + c
+
+
+def _ldexp(p: Array, n: Array) -> Array:
+    return np.ldexp(p, n.astype(np.int64))
+
+
 def _by_element(function: Callable[[float], float]) -> Meaning:
-    return lambda op, x: np.vectorize(function, otypes=[np.float64])(x)
+    return _plain(np.vectorize(function, otypes=[np.float64]))
 
 
 SCALAR: dict[str, Meaning] = {
@@ -115,7 +136,7 @@ SCALAR: dict[str, Meaning] = {
     "arith.subi": _plain(np.subtract),
     "arith.muli": _plain(np.multiply),
     "arith.divsi": _plain(divide),
-    "arith.divui": _unsigned(lambda a, b: np.where(b == 0, 0, a // np.maximum(b, 1))),
+    "arith.divui": _unsigned(_unsigned_quotient),
     "arith.remsi": _plain(_remainder),
     "arith.remui": _unsigned(_remainder),
     "arith.andi": _plain(np.bitwise_and),
@@ -134,14 +155,14 @@ SCALAR: dict[str, Meaning] = {
     "arith.extf": _convert,
     "arith.truncf": _convert,
     "arith.sitofp": _convert,
-    "arith.uitofp": lambda op, x: unsigned(x),
+    "arith.uitofp": _zero_extend,
     "arith.fptosi": _to_integer,
     "arith.fptoui": _to_unsigned,
     "arith.extsi": _sign_extend,
-    "arith.extui": lambda op, x: unsigned(x),
+    "arith.extui": _zero_extend,
     "arith.trunci": _truncate,
     "arith.bitcast": _bitcast,
-    "math.fma": _plain(lambda a, b, c: a * b + c),
+    "math.fma": _plain(_fma),
     "math.sqrt": _plain(np.sqrt),
     "math.absf": _plain(np.abs),
     "math.copysign": _plain(np.copysign),
@@ -165,7 +186,7 @@ SCALAR: dict[str, Meaning] = {
     "math.acosh": _plain(np.arccosh),
     "math.atanh": _plain(np.arctanh),
     "math.powf": _plain(np.power),
-    "loop.ldexp": _plain(lambda p, n: np.ldexp(p, n.astype(np.int64))),
+    "loop.ldexp": _plain(_ldexp),
     "loop.remf": _plain(np.fmod),
 }
 """By operation name; constants and indices of dims are the caller's."""
