@@ -112,9 +112,10 @@ def reaches(op: ComputeOp, plan: Plan) -> list[ReachAttr]:
     Raises VerifyException where the plan is not one for this compute, or does not fit an operand's blocks.
     """
     assert op.maps is not None
-    check_schedule(op, plan)
     shared = shared_levels(op)
-    levels = spans(op.dims.data, plan._replace(levels=(*shared, *plan.levels)))
+    whole = plan._replace(levels=(*shared, *plan.levels))
+    check_schedule(op, whole)
+    levels = spans(op.dims.data, whole)
     balanced = {v.dim for v in (*shared, *plan.loops) if v.balanced}
     extents = op.dims.extents
     tile = {**extents, **{v.dim: min(v.size, extents[v.dim]) for v in shared}}

@@ -6,7 +6,7 @@ the order in which a schedule folds a reduction can't matter.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -299,14 +299,24 @@ def _kernel(
 
 
 @st.composite
-def plans(draw: st.DrawFn, kernel: KernelOp) -> Plan:
-    """A schedule of the kernel's compute: any loops, register axes, lanes, packs, prefetches and group."""
-    compute = kernel.computes()[0]
-    dims = compute.dims.data
+def plans(
+    draw: st.DrawFn,
+    kernel: KernelOp,
+    number: int = 0,
+    shared: Mapping[str, int] | None = None,
+    room: int = MAX_REGISTERS,
+) -> Plan:
+    """A schedule of one of the kernel's computes: any loops, register axes, lanes, packs, prefetches and group.
+
+    ``shared`` gives the steps of the kernel's shared loops, which leave that much of their dims, ``room`` the
+    size of the largest register tile.
+    """
+    compute = kernel.computes()[number]
+    steps = shared or {}
+    dims = tuple(d._replace(extent=min(d.extent, steps.get(d.name, d.extent))) for d in compute.dims.data)
     blocks = _blocks(compute)
     lane = draw(st.sampled_from([None, *dims]))
     lanes = draw(st.sampled_from(LANES)) if lane else 1
-    room = MAX_REGISTERS
     loops: dict[str, list[Level]] = {}
     registers: list[Level] = []
     for d in draw(st.permutations(list(dims))):
@@ -321,7 +331,7 @@ def plans(draw: st.DrawFn, kernel: KernelOp) -> Plan:
         if count > room:
             size, count = unit, 1
         room //= count
-        loops[d.name] = _chain(draw, d, size, blocks.get(d.name, 0))
+        loops[d.name] = _chain(draw, d, size, blocks.get(d.name, 0), whole=d.name not in steps)
         if count > 1 or draw(st.booleans()):
             kept = d.kind == "r" and draw(st.booleans())
             registers.append(Level(d.name, "+" if kept else "*"))
@@ -330,7 +340,7 @@ def plans(draw: st.DrawFn, kernel: KernelOp) -> Plan:
         registers.insert(len(registers) if draw(st.integers(0, 4)) else 0, Level(lane.name, "@", lanes))
     parallel = [loops[d.name] for d in dims if d.kind == "p"]
     reduced = [loops[d.name] for d in dims if d.kind == "r"]
-    constants = {a.index for a in kernel.constant_args}  # type: ignore[attr-defined]
+    constants = [i for i, v in enumerate(compute.ins) if any(v is c for c in kernel.constant_args)]
     in_map = [i for i in constants if compute.map.blocks and compute.map.block.args[i].first_use is not None]
     pack = tuple(i for i in in_map if draw(st.booleans()))
     prefetch = tuple(i for i in range(len(compute.ins)) if draw(st.integers(0, 4)) == 0)
@@ -350,10 +360,10 @@ def _blocks(compute: ComputeOp) -> dict[str, int]:
     return found
 
 
-def _chain(draw: st.DrawFn, d: Dim, size: int, block: int) -> list[Level]:
-    """Loops over a dim from its extent down to ``size``."""
+def _chain(draw: st.DrawFn, d: Dim, size: int, block: int, *, whole: bool) -> list[Level]:
+    """Loops over a dim from its extent down to ``size``; where that is the ``whole`` dim, maybe a loop of one step."""
     if size >= d.extent:
-        return [Level(d.name, "/", d.extent)] if draw(st.integers(0, 5)) == 0 and d.extent > 0 else []
+        return [Level(d.name, "/", d.extent)] if whole and draw(st.integers(0, 5)) == 0 else []
     sizes = [size]
     while draw(st.integers(0, 2)) == 0 and sizes[0] * 2 < d.extent:
         outer = draw(st.integers(sizes[0] + 1, d.extent - 1))

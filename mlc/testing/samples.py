@@ -23,12 +23,15 @@ Array: TypeAlias = NDArray[Any]
 Add: TypeAlias = Callable[[hlt.HltOp], Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sample:
     """A kernel before scheduling; ``outputs`` of its arguments, the last ones, are results."""
 
     kernel: KernelOp
     outputs: int = 1
+
+    def __repr__(self) -> str:
+        return f"Sample({self.kernel.sym_name.data}, {', '.join(str(a.type) for a in self.kernel.args)})"
 
     def arrays(self, seed: int = 0) -> list[Array]:
         """Random inputs and zeros for the outputs."""
