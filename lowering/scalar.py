@@ -6,7 +6,7 @@ Half-precision values are computed in f32 and rounded after every operation, as 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from xdsl.dialects import arith, math
 from xdsl.dialects.builtin import (
@@ -36,16 +36,23 @@ def is_half(element: Attribute) -> bool:
     return isinstance(element, Float16Type | BFloat16Type)
 
 
+class Sink(Protocol):
+    """Where operations go: a block, or a place inside one."""
+
+    def add_op(self, operation: Operation, /) -> object:
+        """Add the next operation."""
+
+
 class Scalar:
     """Appends operations on scalars to a block; every method returns the result."""
 
-    def __init__(self, block: Block) -> None:
-        self.block = block
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
 
     def op(self, cls: type[Operation], operands: Sequence[SSAValue], result: Attribute) -> SSAValue:
         """Any operation with one result."""
         made = cls.create(operands=operands, result_types=[result])
-        self.block.add_op(made)
+        self.sink.add_op(made)
         return made.results[0]
 
     def constant(self, value: float, element: Attribute) -> SSAValue:
@@ -60,13 +67,13 @@ class Scalar:
             assert isinstance(element, AnyFloat)
             attr = FloatAttr(float(value), element)
         made = arith.ConstantOp.create(properties={"value": attr}, result_types=[element])
-        self.block.add_op(made)
+        self.sink.add_op(made)
         return made.results[0]
 
     def index(self, dim: str, element: Attribute = i64) -> SSAValue:
         """The current value of a dim."""
         made = IndexOp.create(properties={"dim": StringAttr(dim)}, result_types=[element])
-        self.block.add_op(made)
+        self.sink.add_op(made)
         return made.results[0]
 
     # --- arithmetic on floats (half precision through f32) and integers
@@ -149,14 +156,14 @@ class Scalar:
         else:
             name = "une" if predicate == "ne" else "o" + predicate
             made = arith.CmpfOp(self.widen(a), self.widen(b), name)
-        self.block.add_op(made)
+        self.sink.add_op(made)
         return made.results[0]
 
     def is_nan(self, x: SSAValue) -> SSAValue:
         """Whether a float is NaN, an i1."""
         wide = self.widen(x)
         made = arith.CmpfOp(wide, wide, "uno")
-        self.block.add_op(made)
+        self.sink.add_op(made)
         return made.results[0]
 
     def select(self, condition: SSAValue, a: SSAValue, b: SSAValue) -> SSAValue:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xdsl.dialects.builtin import DenseArrayBase, MemRefType, SymbolNameConstraint, UnitAttr, i64
-from xdsl.ir import SSAValue
+from xdsl.ir import BlockArgument
 from xdsl.irdl import (
     IRDLOperation,
     ParsePropInAttrDict,
@@ -47,12 +47,12 @@ class KernelOp(IRDLOperation):
     assembly_format = "$sym_name (`shared` $shared^)? attr-dict-with-keyword $body"
 
     @property
-    def args(self) -> Sequence[SSAValue]:
+    def args(self) -> Sequence[BlockArgument]:
         """The kernel's buffers, in argument order."""
         return self.body.block.args
 
     @property
-    def constant_args(self) -> tuple[SSAValue, ...]:
+    def constant_args(self) -> tuple[BlockArgument, ...]:
         """The arguments that are known when the kernel is built."""
         if self.weights is None:
             return ()

@@ -28,7 +28,7 @@ class Ahead(Scalar):
     """A scalar builder that inserts before an operation; ``strict`` keeps products and sums apart."""
 
     def __init__(self, block: Block, before: Operation, *, strict: bool = False) -> None:
-        super().__init__(_Cursor(block, before))  # type: ignore[arg-type]
+        super().__init__(_Cursor(block, before))
         self.strict = strict
 
     def fma(self, a: SSAValue, b: SSAValue, c: SSAValue) -> SSAValue:
@@ -36,7 +36,7 @@ class Ahead(Scalar):
 
 
 class _Cursor:
-    """Looks like a block to `Scalar`, but inserts in the middle of one."""
+    """A sink that inserts in the middle of a block."""
 
     def __init__(self, block: Block, before: Operation) -> None:
         self._block = block

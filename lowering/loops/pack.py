@@ -52,7 +52,9 @@ def pack_operand(op: ComputeOp, index: int) -> PackOp:
             "schedule": ScheduleAttr(Plan(tuple(s.level for s in inner))),
         },
     )
-    op.parent_block().insert_op_before(pack, op)  # type: ignore[union-attr]
+    block = op.parent_block()
+    assert block is not None
+    block.insert_op_before(pack, op)
     op.operands[index] = pack.result
     reaches[index] = ReachAttr(packed)
     op.properties["reach"] = ArrayAttr(reaches)

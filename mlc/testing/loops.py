@@ -33,7 +33,7 @@ _SEALED = "0" * 64
 def loop_program(kernel: KernelOp) -> ModuleOp:
     """A module with a copy of the kernel and a ``@main`` that calls it once, its constant arguments as weights."""
     copy = kernel.clone()
-    constants = {a.index for a in copy.constant_args}  # type: ignore[attr-defined]
+    constants = {a.index for a in copy.constant_args}
     types: list[Any] = [a.type for a in copy.args]
     block = Block(arg_types=[t for i, t in enumerate(types) if i not in constants])
     given = iter(block.args)

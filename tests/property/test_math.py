@@ -142,7 +142,8 @@ def test_exp_of_what_is_known_to_be_negative(name: str) -> None:
 
     def body(s: Scalar, x: SSAValue) -> SSAValue:
         value = s.unary(math.ExpOp, x)
-        value.owner.attributes["nonpositive"] = UnitAttr()  # type: ignore[union-attr]
+        assert isinstance(value.owner, math.ExpOp)
+        value.owner.attributes["nonpositive"] = UnitAttr()
         return value
 
     target = native_target()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from mlc.dialects import hlt
 from mlc.dialects.hlt import Value
@@ -11,6 +12,7 @@ from mlc.lowering.graph.rewrite import Rules
 
 RULES = Rules()
 
+Cell: TypeAlias = hlt.LstmOp | hlt.GruOp | hlt.RnnOp
 CELLS = (hlt.LstmOp, hlt.GruOp, hlt.RnnOp)
 
 OPERANDS = ("x", "w", "r", "b", "lengths", "h0", "c0", "p")
@@ -25,7 +27,7 @@ def _parts(op: hlt.HltOp) -> tuple[dict[str, Value], dict[str, Any]]:
 
 
 @RULES.on(*CELLS)
-def one_direction_each(op: hlt.LstmOp | hlt.GruOp | hlt.RnnOp) -> list[Value] | None:
+def one_direction_each(op: Cell) -> list[Value] | None:
     """Both directions apart, and their results side by side."""
     if op.direction != "bidirectional":
         return None
@@ -35,9 +37,7 @@ def one_direction_each(op: hlt.LstmOp | hlt.GruOp | hlt.RnnOp) -> list[Value] | 
     return [hlt.ConcatOp(pair, axis=axis) for pair, axis in zip(zip(*(c.results for c in cells)), axes)]
 
 
-def _direction(
-    cls: type[hlt.HltOp], operands: dict[str, Value], attributes: dict[str, Any], number: int
-) -> hlt.LstmOp | hlt.GruOp | hlt.RnnOp:
+def _direction(make: Callable[..., Cell], operands: dict[str, Value], attributes: dict[str, Any], number: int) -> Cell:
     taken = {n: v if n in SHARED else _slab(v, 0, number, 2) for n, v in operands.items()}
     if "w" not in operands:
         taken["x"] = _slab(operands["x"], 2, number, 2)
@@ -46,7 +46,7 @@ def _direction(
         half = len(attributes[name]) // 2
         lists[name] = attributes[name][number * half : (number + 1) * half]
     changed = {**attributes, **lists, "direction": ("forward", "reverse")[number]}
-    return cls(**{"w": None, **taken}, **changed)  # type: ignore[arg-type,return-value]
+    return make(**{"w": None, **taken}, **changed)
 
 
 def _slab(x: Value, axis: int, number: int, parts: int) -> Value:
@@ -59,12 +59,12 @@ def _slab(x: Value, axis: int, number: int, parts: int) -> Value:
 
 
 @RULES.on(*CELLS)
-def product_for_all_steps(op: hlt.LstmOp | hlt.GruOp | hlt.RnnOp) -> list[Value] | None:
+def product_for_all_steps(op: Cell) -> list[Value] | None:
     """``x w^T`` does not wait for earlier steps."""
     if op.w is None or op.direction == "bidirectional":
         return None
     operands, attributes = _parts(op)
     w = hlt.ReshapeOp(op.w, shape=shape_of(op.w)[1:])
     operands["x"] = hlt.DotGeneralOp(op.x, w, lhs_contract=(2,), rhs_contract=(1,))
-    operands["w"] = None  # type: ignore[assignment]
-    return list(type(op)(**operands, **attributes).results)
+    make: Callable[..., Cell] = type(op)
+    return list(make(**{**operands, "w": None}, **attributes).results)
