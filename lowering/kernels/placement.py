@@ -52,9 +52,9 @@ def find_homes(fusions: Iterable[hlt.FusionOp], returned: Iterable[SSAValue]) ->
             value = outer[operand]
             origin = tuple(start if i == concat.axis else 0 for i in range(len(shape_of(operand))))
             start += shape_of(operand)[concat.axis]
+            whole = fusion.outputs[0]
             once = list(concat.operands).count(operand) == 1
-            if once and value not in fixed and value not in homes and _may_move(value):
-                whole = fusion.outputs[0]
+            if once and value not in fixed and value not in homes and _may_move(value) and _fits(value, whole):
                 homes[value] = Home(whole, origin, dense_offset(value.type, whole.type, origin))
     return homes
 
@@ -80,6 +80,15 @@ def dense_offset(part: Attribute, whole: Attribute, origin: tuple[int, ...]) -> 
         return None
     steps = start // physical.block if physical.block else start
     return steps * prod(outer.get_shape()[first + 1 :]) * element_bytes(outer.element_type)
+
+
+def _fits(value: SSAValue, whole: SSAValue) -> bool:
+    """Whether the kernels around a tensor can take the whole's layout: blocks only where they had them already."""
+    assert isinstance(value.type, TensorType)
+    assert isinstance(whole.type, TensorType)
+    layout = whole.type.encoding
+    blocked = isinstance(layout, LayoutAttr) and any(part.block for part in layout.dims)
+    return not blocked or value.type.encoding == layout
 
 
 def _may_move(value: SSAValue) -> bool:
