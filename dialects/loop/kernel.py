@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from xdsl.dialects.builtin import DenseArrayBase, MemRefType, SymbolNameConstraint, UnitAttr, i64
-from xdsl.ir import BlockArgument
+from xdsl.ir import BlockArgument, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
     ParsePropInAttrDict,
@@ -47,7 +47,7 @@ class KernelOp(IRDLOperation):
     assembly_format = "$sym_name (`shared` $shared^)? attr-dict-with-keyword $body"
 
     @property
-    def args(self) -> Sequence[BlockArgument]:
+    def args(self) -> Sequence[SSAValue]:
         """The kernel's buffers, in argument order."""
         return self.body.block.args
 

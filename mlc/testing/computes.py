@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from hypothesis import strategies as st
@@ -20,7 +20,7 @@ from xdsl.ir import Attribute, Block, Region, SSAValue
 from mlc.dialects.hlt.dtypes import is_float, numpy_dtype
 from mlc.dialects.loop import ComputeOp, Dim, DimsAttr, KernelOp, Level, MapAttr, Plan, ScheduleAttr
 from mlc.dialects.loop.affine import Expr, Quotient, bounds, constant, dim, floordiv, mod, quotient_dims
-from mlc.lowering.scalar import Scalar, region
+from mlc.lowering.scalar import Body, Scalar, region
 from mlc.testing.strategies import extents
 
 Array: TypeAlias = NDArray[Any]
@@ -46,6 +46,7 @@ class Case:
 
     @property
     def compute(self) -> ComputeOp:
+        """The kernel's only compute."""
         return self.kernel.computes()[0]
 
     def defined(self, argument: int) -> Array:
@@ -76,7 +77,8 @@ def _blocked(index: Index) -> list[tuple[str, int, dict[str, int]]]:
     return [(name, block, places) for (name, block), places in found.items() if len(places) == 2]
 
 
-class Operand(NamedTuple):
+@dataclass(frozen=True)
+class Operand:
     """A buffer in the making."""
 
     element: Attribute
@@ -145,7 +147,7 @@ def _placed(draw: st.DrawFn, index: Sequence[Expr], ranges: dict[str, int]) -> t
     shape: list[int] = []
     for expr in index:
         high = bounds(expr, ranges)[1] + 1
-        block = next((a.divisor for a, _ in expr.terms if not isinstance(a, str) and a[0] == "%"), 0)
+        block = next((a.divisor for a, _ in expr.terms if isinstance(a, Quotient) and a.kind == "%"), 0)
         shape.append(max(block, high) + (0 if block else draw(st.sampled_from([0, 0, 0, 1]))))
     return tuple(index), tuple(shape)
 
@@ -153,13 +155,14 @@ def _placed(draw: st.DrawFn, index: Sequence[Expr], ranges: dict[str, int]) -> t
 # --- regions
 
 
-class Fold(NamedTuple):
+@dataclass(frozen=True)
+class Fold:
     """A reduction: accumulator types, and builders of its regions over already converted values."""
 
     accumulators: Callable[[Attribute], tuple[Attribute, ...]]
     init: Callable[[Scalar, Attribute], list[SSAValue]]
     map: Callable[[Scalar, SSAValue, str], list[SSAValue]]
-    combine: Callable[..., list[SSAValue]]
+    combine: Body
 
 
 def _lowest(element: Attribute) -> float:
@@ -179,19 +182,19 @@ FOLDS: dict[str, Fold] = {
         lambda e: (e,),
         lambda s, e: [s.constant(0, e)],
         lambda s, x, _: [x],
-        lambda s, a, b: [s.add(a, b)],
+        Scalar.add,
     ),
     "max": Fold(
         lambda e: (e,),
         lambda s, e: [s.constant(_lowest(e), e)],
         lambda s, x, _: [x],
-        lambda s, a, b: [s.maximum(a, b)],
+        Scalar.maximum,
     ),
     "biased": Fold(
         lambda e: (e,),
         lambda s, e: [s.constant(5, e)],
         lambda s, x, _: [x],
-        lambda s, a, b: [s.add(a, b)],
+        Scalar.add,
     ),
     "moments": Fold(
         lambda e: (e, e),
@@ -203,7 +206,7 @@ FOLDS: dict[str, Fold] = {
         lambda e: (e, i64),
         lambda s, e: [s.constant(_lowest(e), e), s.constant(0, i64)],
         lambda s, x, name: [x, s.index(name)],
-        lambda s, a, b, c, d: _better(s, a, b, c, d),
+        _better,
     ),
 }
 
@@ -272,6 +275,9 @@ def _kernel(
             result[0] = s.add(result[0], s.cast(s.index(indexed), wide))
         return [s.cast(result[i % len(result)], o.element) for i, o in enumerate(outs)]
 
+    def initial(s: Scalar, *_: SSAValue) -> list[SSAValue]:
+        return fold.init(s, wide)
+
     def mapped(s: Scalar, *values: SSAValue) -> list[SSAValue]:
         total = product(s, values[: len(ins)])
         return [*fold.map(s, total, reductions[0]), *(s.cast(total, o.element) for o in elems)]
@@ -283,12 +289,12 @@ def _kernel(
         [MapAttr(o.index) for o in operands],
         elems=block.args[inputs + len(outs) :],
         finish=region([*types, *accs], finish),
-        init=region(types, lambda s, *_: fold.init(s, wide)) if reductions else None,
+        init=region(types, initial) if reductions else None,
         map=region(types, mapped) if reductions else None,
         combine=region([*accs, *accs], fold.combine) if reductions else None,
     )
     block.add_op(compute)
-    properties: dict[str, Attribute | None] = {"sym_name": StringAttr("k")}
+    properties: dict[str, Attribute] = {"sym_name": StringAttr("k")}
     weights = [i for i in range(inputs) if draw(st.integers(0, 2)) == 0]
     if weights:
         properties["weights"] = DenseArrayBase.from_list(i64, weights)
@@ -355,7 +361,7 @@ def _blocks(compute: ComputeOp) -> dict[str, int]:
     for mapping in compute.maps:
         for expr in mapping.data:
             for name in quotient_dims(expr):
-                divisors = [a.divisor for a, _ in expr.terms if not isinstance(a, str) and a[0] in ("//", "%")]
+                divisors = [a.divisor for a, _ in expr.terms if isinstance(a, Quotient)]
                 found[name] = max(found.get(name, 0), *divisors)
     return found
 

@@ -122,7 +122,11 @@ def depthwise(size: int, channels: int, *, block: int = 1) -> Sample:
 
 def softmax(rows: int, columns: int) -> Sample:
     """A softmax over rows."""
-    return sample("softmax", [_plain(rows, columns)], lambda add, x: add(hlt.SoftmaxOp(x, axis=1)))
+
+    def build(add: Add, x: SSAValue) -> SSAValue:
+        return add(hlt.SoftmaxOp(x, axis=1))
+
+    return sample("softmax", [_plain(rows, columns)], build)
 
 
 def layer_norm(rows: int, columns: int) -> Sample:
