@@ -27,9 +27,9 @@ $(VENV)/bin/python:
 
 $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@if command -v uv >/dev/null; then \
-	    uv pip install --quiet --python $(PY) -e '.[test]' -c constraints.txt; \
+	    uv pip install --quiet --python $(PY) -e '.[test,gpu]' -c constraints.txt; \
 	else \
-	    $(PY) -m pip install --quiet --disable-pip-version-check -e '.[test]' -c constraints.txt; fi
+	    $(PY) -m pip install --quiet --disable-pip-version-check -e '.[test,gpu]' -c constraints.txt; fi
 	@touch $@
 
 test: setup ## Run everything that CI runs: lint, types, docs, then all tests once

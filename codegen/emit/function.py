@@ -69,10 +69,18 @@ class FunctionEmitter:
         self._shares(block)
         self._block(block)
         self.out.emit("  ret void")
-        parameters = ", ".join(f"ptr {self._attributes(i)}%a{i}" for i in range(len(names)))
-        comma = ", " if parameters else ""
-        head = f"define void @{self.kernel.sym_name.data}({parameters}{comma}i64 %tid, i64 %nt) #0 {{\nentry:\n"
-        return head + "\n".join(self.out.lines) + "\n}\n"
+        return self._head(len(names)) + "\n".join(self.out.lines) + "\n}\n"
+
+    def _head(self, arguments: int) -> str:
+        """The function's first lines; on GPUs pointers come in the address space of global memory."""
+        name, target = self.kernel.sym_name.data, self.target
+        if target.kind == "cpu":
+            parameters = [*(f"ptr {self._attributes(i)}%a{i}" for i in range(arguments)), "i64 %tid", "i64 %nt"]
+            return f"define void @{name}({', '.join(parameters)}) #0 {{\nentry:\n"
+        space = f"ptr addrspace({target.address_space})"
+        parameters = [f"{space} {self._attributes(i)}%p{i}" for i in range(arguments)]
+        casts = "".join(f"  %a{i} = addrspacecast {space} %p{i} to ptr\n" for i in range(arguments))
+        return f"define {target.convention} void @{name}({', '.join(parameters)}) #0 {{\nentry:\n{casts}"
 
     def _checks(self) -> Checks | None:
         """The status word of a checked kernel, its last argument, and a slot for the notes that don't count."""
@@ -180,6 +188,9 @@ class FunctionEmitter:
 
     def _parallel(self, op: ParallelOp) -> None:
         """The share of this thread: tiles ``total*tid/nt`` to ``total*(tid+1)/nt``, cut to this run."""
+        if self.target.kind == "gpu":
+            self._bound(op)
+            return
         first, count, total = op.first.value.data, op.count.value.data, op.tiles.value.data
         low, high = self.shares[total]
         if first or count != total:
@@ -193,6 +204,26 @@ class FunctionEmitter:
         self.out.emit(f"  br label %{done}\n{done}:")
         self.block = done
 
+    def _bound(self, op: ParallelOp) -> None:
+        """The tile whose number this block or thread has, if there is one."""
+        intrinsic = self.target.index_registers.get(op.bind.data) if op.bind is not None else None
+        if intrinsic is None:
+            raise InternalError(f"a parallel loop is bound to nothing that {self.target.name} has")
+        number = self.out.value(f"zext i32 {self.out.call('i32', intrinsic, [])} to i64")
+        iv = self.out.value(f"sub i64 {number}, {op.first.value.data}")
+        body, done = self.out.label(), self.out.label()
+        inside = self.out.value(f"icmp ult i64 {iv}, {op.count.value.data}")
+        self.out.emit(f"  br i1 {inside}, label %{body}, label %{done}\n{body}:")
+        self.block = body
+        block = op.body.block
+        self.ivs[block.args[0]] = iv
+        self._advance(block.args[0])
+        for inner in block.ops:
+            if not isinstance(inner, YieldOp):
+                self._operation(inner)
+        self.out.emit(f"  br label %{done}\n{done}:")
+        self.block = done
+
     def _clamp(self, value: str, first: int, count: int) -> str:
         moved = self.out.value(f"sub i64 {value}, {first}")
         low = self.out.call("i64", "llvm.smax.i64", [("i64", moved), ("i64", "0")])
@@ -200,6 +231,8 @@ class FunctionEmitter:
 
     def _shares(self, block: Block) -> None:
         """At the function's entry: this thread's range for every number of tiles that occurs."""
+        if self.target.kind == "gpu":
+            return
         for op in block.walk():
             if isinstance(op, ParallelOp) and op.tiles.value.data not in self.shares:
                 total = op.tiles.value.data
@@ -259,4 +292,15 @@ def emit_kernel(kernel: KernelOp, target: Target) -> str:
     text = emitter.emit()
     declarations = "".join(f"declare {d}\n" for d in emitter.out.declarations.values())
     definitions = "\n".join(emitter.out.definitions.values())
-    return f"{text}\n{definitions}{declarations}\nattributes #0 = {{ nounwind {target.attributes} }}\n"
+    limit = target.thread_limit.format(prod(n for what, n in launch_size(kernel).items() if what.startswith("thread")))
+    attributes = f"nounwind {target.attributes} {limit}".rstrip()
+    return f"{text}\n{definitions}{declarations}\nattributes #0 = {{ {attributes} }}\n"
+
+
+def launch_size(kernel: KernelOp) -> dict[str, int]:
+    """How many blocks and threads a GPU kernel runs on, by ``block.x``, ``thread.y``, ...: its largest bound loops."""
+    size: dict[str, int] = {}
+    for op in kernel.walk():
+        if isinstance(op, ParallelOp) and op.bind is not None:
+            size[op.bind.data] = max(size.get(op.bind.data, 1), op.tiles.value.data)
+    return size

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -47,6 +48,10 @@ class Target:
     ``vector_bytes`` is the width of a vector register, ``registers`` their number; ``splat`` says how the operand
     that is the same in all lanes reaches a multiply-add: ``memory`` (a broadcasting load) or ``lane`` (by-lane
     forms that need the operand packed). ``accumulators`` is the largest register tile that does not spill.
+
+    On GPUs ``index_registers`` gives the intrinsic that reads a block's or thread's number by what a schedule binds
+    loops to (``block.x``), ``convention`` and ``address_space`` are those of kernels and their pointers, and
+    ``thread_limit`` is the function attribute for the threads of a block, with ``{0}`` for their number.
     """
 
     name: str
@@ -64,6 +69,10 @@ class Target:
     elf_machine: int = 62
     llvm_features: str = ""
     kind: Literal["cpu", "gpu"] = "cpu"
+    convention: str = ""
+    address_space: int = 0
+    index_registers: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    thread_limit: str = ""
     endian: Literal["little"] = "little"
 
     @property

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from mlc.codegen.targets.base import Caches, Target
 
+_SREG = "llvm.nvvm.read.ptx.sreg."
+_INDICES = {
+    f"{what}.{axis}": f"{_SREG}{name}.{axis}"
+    for what, name in (("block", "ctaid"), ("thread", "tid"))
+    for axis in "xyz"
+}
+
 TARGETS = (
     Target(
         name="cuda-sm80",
-        triple="nvptx64-nvidia-cuda",
+        triple="nvptx64-nvidia-cuda-unknown",
         cpu="sm_80",
         features=frozenset({"ptx78"}),
         vector_bytes=4,
@@ -16,5 +23,9 @@ TARGETS = (
         elf_machine=190,
         llvm_features="+ptx78",
         kind="gpu",
+        convention="ptx_kernel",
+        address_space=1,
+        index_registers=_INDICES,
+        thread_limit='"nvvm.maxntid"="{0}"',
     ),
 )

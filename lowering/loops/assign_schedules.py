@@ -23,7 +23,9 @@ from xdsl.passes import ModulePass
 
 from mlc.codegen.targets import Target, find_target
 from mlc.dialects.loop import ComputeOp, KernelOp, Level, Plan, ScheduleAttr
+from mlc.errors import UnsupportedError
 from mlc.lowering.loops.schedules.elements import element_plan
+from mlc.lowering.loops.schedules.gpu import gpu_plan
 from mlc.lowering.loops.schedules.lanes import choose_lane
 from mlc.lowering.loops.schedules.reuse import reuse_dims, reuse_plan
 from mlc.lowering.loops.schedules.row import row_plan
@@ -53,6 +55,9 @@ def plan_compute(op: ComputeOp, target: Target, shared: dict[str, int]) -> Plan:
 
 def _shape(space: Space) -> Plan:
     """The plan for what kind of compute this is."""
+    if space.target.kind == "gpu":
+        last = space.by_output([n for n in space.facts.parallel if space.extents[n] > 1])[-1:]
+        return gpu_plan(space, reuse_dims(space, last[0]) if last else [])
     lane = choose_lane(space)
     if not space.has_reduction:
         return element_plan(space, lane)
@@ -95,6 +100,8 @@ def schedule_kernel(kernel: KernelOp, target: Target) -> None:
             shared = {v.dim: v.size for v in plan.levels}
         extents = computes[0].dims.extents
         if steps.levels or all(v.size >= extents[v.dim] for v in plan.levels):  # no tiles to share out
+            if target.kind == "gpu":
+                raise UnsupportedError("computes that depend on each other across threads need a barrier")
             kernel.attributes["dependent"] = UnitAttr()
     for compute in computes:
         compute.properties["schedule"] = ScheduleAttr(plan_compute(compute, target, shared))

@@ -33,6 +33,7 @@ from mlc.dialects.loop import (
     KernelOp,
     Level,
     MergeOp,
+    ParallelOp,
     Reach,
     TileOp,
     TileType,
@@ -110,7 +111,13 @@ class Nest:
 
     def _loops(self, block: Block, depth: int, place: Place, accs: list[SSAValue] | None) -> list[SSAValue] | None:
         span = self.levels[depth]
-        for run in runs(place.extents[span.level.dim], span.level):
+        tiles = runs(place.extents[span.level.dim], span.level)
+        for number, run in enumerate(tiles):
+            if span.level.bind:
+                body = Block(arg_types=[INDEX])
+                self._build(body, depth + 1, place.inside(span, run, body.args[0]), None)
+                block.add_op(_bound_loop(tiles, number, span.level, body))
+                continue
             if run.count == 1:
                 accs = self._build(block, depth + 1, place.inside(span, run, None), accs)
                 continue
@@ -309,6 +316,13 @@ def _together(computes: list[ComputeOp], shared: tuple[Level, ...]) -> list[list
     return [list(group) for _, group in groupby(computes, lambda c: _walks(c, shared))]
 
 
+def _bound_loop(tiles: Sequence[Run], number: int, level: Level, body: Block) -> ParallelOp:
+    """The loop over one run of tiles of a level that blocks or threads of a GPU share out."""
+    body.add_op(YieldOp.of())
+    first, total = sum(r.count for r in tiles[:number]), sum(r.count for r in tiles)
+    return ParallelOp.make(first, tiles[number].count, total, body, level.bind)
+
+
 def _label(loop: ForOp, key: str, kind: str) -> None:
     loop.attributes["dim"] = StringAttr(key)
     if kind == "s":
@@ -332,7 +346,13 @@ def _shared_loops(
     kinds = computes[0].dims.kinds
     extent = place.extents[level.dim]
     span = Span(level, level.size, extent, ceil_div(extent, level.size))
-    for run in runs(extent, level):
+    tiles = runs(extent, level)
+    for number, run in enumerate(tiles):
+        if level.bind:
+            body = Block(arg_types=[INDEX])
+            _shared_loops(body, computes, shared, left[1:], place.inside(span, run, body.args[0]))
+            block.add_op(_bound_loop(tiles, number, level, body))
+            continue
         if run.count == 1 and len(left) < len(shared):
             _shared_loops(block, computes, shared, left[1:], place.inside(span, run, None))
             continue

@@ -122,6 +122,8 @@ def parallelize_kernel(kernel: KernelOp, threads: int) -> None:
     ops = [o for o in block.ops if not isinstance(o, ScratchOp | PackOp)]
     if not ops:
         return
+    if any(isinstance(o, ParallelOp) for o in kernel.walk()):
+        return  # the schedule binds loops itself
     if "dependent" in kernel.attributes:
         _alone(ops)
         return

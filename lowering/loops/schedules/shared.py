@@ -9,6 +9,7 @@ from mlc.codegen.targets import Target
 from mlc.dialects.loop import ComputeOp, Level, Plan
 from mlc.dialects.loop.affine import subscripts_of
 from mlc.lowering.loops.facts import Facts
+from mlc.lowering.loops.schedules.gpu import gpu_rows
 from mlc.lowering.loops.schedules.space import MANY_REGISTERS
 
 ROWS_BYTES = 16 << 10
@@ -48,6 +49,8 @@ def shared_plan(computes: list[ComputeOp], target: Target) -> Plan:
         return Plan(())
     facts = [Facts(c) for c in computes]
     order = sorted(common, key=lambda n: -abs(facts[0].operands[0].stride(n)))
+    if target.kind == "gpu":
+        return gpu_rows(facts[0].extents, order)
     levels = [Level(name, "/", 1) for name in order[:-1]]
     last = order[-1]
     extent = facts[0].extents[last]
