@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -130,6 +131,7 @@ class Maker:
         found = self._cached(self.request)
         if found is not None:
             return self._fixed(found, None)
+        self._check_target()
         from mlc.driver import open_dims
         from mlc.frontends.onnx.shapes import declared_inputs, declared_outputs
 
@@ -138,6 +140,13 @@ class Maker:
             inputs, outputs = (tuple(TensorInfo(t.name, t.dtype, t.shape) for t in tensors) for tensors in signature)
             return CompiledModel(self.request.name or self.loaded.name, inputs, outputs, specialise=self.specialise)
         return self._fixed(*self._compiled(self.request, None))
+
+    def _check_target(self) -> None:
+        target = self.request.target.resolve()
+        machine = platform.machine()
+        if target.kind != "cpu" or target.triple.split("-")[0] != machine:
+            hint = "write it to a file with `mlc compile -o`"
+            raise UsageError(f"code for target {target.name!r} can't run in this process, on {machine}", hint=hint)
 
     def specialise(self, arrays: Mapping[str, Array]) -> Executable:
         """Code for calls with arrays like these."""

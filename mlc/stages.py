@@ -61,10 +61,11 @@ class StageWriter:
         self._write("llvm", _joined(_modules(frame), ";").encode())
 
     def assembly(self, frame: Frame) -> None:
-        """The assembly of the same."""
+        """The assembly (PTX for GPUs) of the same."""
         target = frame.program.target
         texts = [(name, compile_assembly(name, ir, target)) for name, ir in _modules(frame)]
-        self._write("asm", _joined(texts, "#").encode())
+        gpu = target.kind == "gpu"
+        self._write("asm", _joined(texts, "//" if gpu else "#").encode(), ".ptx" if gpu else STAGES["asm"])
 
     def finish(self, store: WeightStore) -> None:
         """The weights that the written IR refers to."""
@@ -73,13 +74,16 @@ class StageWriter:
             store.save_safetensors(path, self.weights)
             self.written.append(path)
 
-    def _write(self, stage: str, content: bytes) -> None:
-        path = self.base.with_name(self.base.name + STAGES[stage])
+    def _write(self, stage: str, content: bytes, suffix: str = "") -> None:
+        path = self.base.with_name(self.base.name + (suffix or STAGES[stage]))
         write_atomic(path, [content])
         self.written.append(path)
 
 
 def _modules(frame: Frame) -> list[tuple[str, str]]:
+    """Name and IR text of every module: the frame, which calls the kernels on a CPU, and the kernels."""
+    if frame.program.target.kind == "gpu":
+        return frame.kernels
     return [(frame.program.name, program_ir(frame.program)), *frame.kernels]
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from mlc.cli.arguments import add_model_arguments, cache_from, request_from
 from mlc.cli.opt import add_watch_arguments, watch_from
-from mlc.errors import UsageError, nearest
+from mlc.errors import UnsupportedError, UsageError, nearest
 from mlc.output import WEIGHTS_MODES, Output
 from mlc.pipeline import STAGES
 
@@ -48,6 +48,9 @@ def run(args: argparse.Namespace) -> int:
     emitted = _emitted(args.emit)
     outputs = _outputs(args, emitted)
     request = request_from(args, name=outputs[0].name if outputs else args.name)
+    target = request.target.resolve()
+    if outputs and target.kind == "gpu":
+        raise UnsupportedError(f"kernels for {target.name} are not put into artefacts", hint="use --emit=asm")
     _announce(request, args.verbosity)
     with collector_paused():
         compilation, loaded = _start(request, args)

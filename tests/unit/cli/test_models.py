@@ -79,6 +79,16 @@ def test_the_emitted_onnx_model_compiles(model: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(a, b)
 
 
+def test_other_machines(model: str, tmp_path: Path) -> None:
+    files = {"aarch64": "asm,obj", "cuda-sm80": "asm"}
+    for target, stages in files.items():
+        command = ["-q", "compile", model, f"--target={target}", f"--emit={stages}", "--threads=1"]
+        assert main([*command, "-o", str(tmp_path / target)]) == 0
+    assert "fmla" in (tmp_path / "aarch64.s").read_text()
+    assert (tmp_path / "aarch64.o").read_bytes()[18] == 183
+    assert ".target sm_80" in (tmp_path / "cuda-sm80.ptx").read_text()
+
+
 def test_resuming_needs_the_same_weights(model: str, tmp_path: Path, capsys: Capture) -> None:
     assert main(["compile", model, "-o", str(tmp_path / "n"), "--emit=graph"]) == 0
     file = tmp_path / "n.safetensors"
@@ -215,6 +225,8 @@ BAD: dict[str, tuple[Bad, int, str]] = {
     "target": (lambda f, m: ["compile", m, "--target=x86-64-v7"], 2, "unknown target 'x86-64-v7' (did you mean"),
     "flag": (lambda f, m: ["compile", m, "--targt=native"], 2, "unknown argument '--targt=native' (did you mean"),
     "stage": (lambda f, m: ["compile", m, "--emit=grph"], 2, "unknown stage 'grph' in --emit (did you mean 'graph'?"),
+    "foreign": (lambda f, m: ["run", m, "--target=aarch64"], 2, "can't run in this process"),
+    "gpu": (lambda f, m: ["compile", m, "--target=cuda-sm80"], 4, "not put into artefacts"),
     "level": (lambda f, m: ["compile", m, "-O7"], 2, "optimisation level 7"),
     "threads": (lambda f, m: ["compile", m, "--threads=-1"], 2, "-1 is no number of threads"),
     "suffix": (lambda f, m: ["compile", m, "-o", str(f / "m.exe")], 2, "does not say what to write"),
