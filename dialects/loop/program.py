@@ -60,7 +60,7 @@ class BufferOp(IRDLOperation):
 class ViewOp(IRDLOperation):
     """The same memory, or a dense part of it from byte ``offset`` on, under another shape.
 
-        %v = loop.view %x at 4096 : memref<1x8x14x14x16xf32> -> memref<1x4x14x14x16xf32>
+    %v = loop.view %x at 4096 : memref<1x8x14x14x16xf32> -> memref<1x4x14x14x16xf32>
     """
 
     name = "loop.view"

@@ -1,6 +1,6 @@
 """No reduction: vectors along the output, with a square register tile where an input is transposed.
 
-    d0/64 d0* d0@16        d2/16 d3/16 d2* d3* d3@16
+Along the output ``d0/64 d0* d0@16``, a square ``d2/16 d3/16 d2* d3* d3@16``.
 """
 
 from __future__ import annotations

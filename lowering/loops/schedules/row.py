@@ -1,6 +1,6 @@
 """The reduction runs along memory: lanes and several accumulators along it, merged at its end.
 
-    d1/64 d0* d1+ d1@16
+Rows ``d0`` of elements ``d1``: ``d1/64 d0* d1+ d1@16``.
 """
 
 from __future__ import annotations
