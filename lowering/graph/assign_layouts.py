@@ -2,6 +2,9 @@
 
     tensor<1x64x56x56xf32>  ->  tensor<1x64x56x56xf32, #hlt.layout<"d0 d1/16 d2 d3 d1%16">>
 
+What leaves a region row-major, as a result of the model or under a view, is copied out by a kernel of its own, which
+transposes whole vectors; a convolution would have to store element by element.
+
 A region grows from every convolution and pooling through the groups that read or write its tensors. Kernels take
 any layout on any operand, so the choice is per tensor: blocked where every group walks its channels by whole
 blocks, channels innermost where one does not (a concatenation at an odd offset, groups of few channels), row-major
@@ -11,10 +14,11 @@ at the model's borders, before views, and where there are too few channels to fi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, TensorType
-from xdsl.ir import BlockArgument, Operation, SSAValue
+from xdsl.ir import Block, BlockArgument, Operation, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
@@ -105,6 +109,39 @@ def _is_block_friendly(op: Operation, block: int) -> bool:
     return True
 
 
+def copy_borders(fusions: list[hlt.FusionOp], block: int) -> list[hlt.FusionOp]:
+    """Put a copy between every region and those of its readers that are no kernels; returns all fusions."""
+    found: list[hlt.FusionOp] = []
+    for fusion in fusions:
+        found.append(fusion)
+        value = fusion.outputs[0]
+        outside = [use for use in value.uses if not isinstance(use.operation, hlt.FusionOp)]
+        if outside and len(fusion.outputs) == 1 and _is_worth_a_copy(fusion, block):
+            copy = _copy_of(value)
+            home = fusion.parent_block()
+            assert home is not None
+            home.insert_op_after(copy, fusion)
+            for use in outside:
+                use.operation.operands[use.index] = copy.outputs[0]
+            found.append(copy)
+    return found
+
+
+def _is_worth_a_copy(fusion: hlt.FusionOp, block: int) -> bool:
+    """Whether a group computes windows of enough channels and places to fill vectors both ways."""
+    shape = shape_of(fusion.outputs[0])
+    spatial = any(isinstance(op, SPATIAL) for op in fusion.members)
+    return spatial and len(shape) >= 3 and shape[1] >= block and prod(shape[2:]) >= block
+
+
+def _copy_of(value: SSAValue) -> hlt.FusionOp:
+    """A group that copies a tensor as it is, from one layout to another."""
+    body = Block(arg_types=[value.type])
+    same = hlt.TransposeOp(body.args[0], permutation=tuple(range(len(shape_of(value)))))
+    body.add_ops([same, hlt.YieldOp(same)])
+    return hlt.FusionOp([value], body)
+
+
 def set_layout(value: SSAValue, layout: LayoutAttr) -> None:
     """Give a tensor a layout, where it is made and inside every group that reads it."""
     assert isinstance(value.type, TensorType)
@@ -124,7 +161,7 @@ def assign(module: ModuleOp, target: Target) -> None:
         return
     fusions = [op for op in block.ops if isinstance(op, hlt.FusionOp)]
     width = target.lanes(FLOAT_BYTES)
-    for value in region_of(fusions):
+    for value in region_of(copy_borders(fusions, width)):
         layout = choose(value, width)
         if layout is not None:
             set_layout(value, layout)
