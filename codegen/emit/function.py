@@ -206,10 +206,7 @@ class FunctionEmitter:
 
     def _bound(self, op: ParallelOp) -> None:
         """The tile whose number this block or thread has, if there is one."""
-        intrinsic = self.target.index_registers.get(op.bind.data) if op.bind is not None else None
-        if intrinsic is None:
-            raise InternalError(f"a parallel loop is bound to nothing that {self.target.name} has")
-        number = self.out.value(f"zext i32 {self.out.call('i32', intrinsic, [])} to i64")
+        number = self._number(op)
         iv = self.out.value(f"sub i64 {number}, {op.first.value.data}")
         body, done = self.out.label(), self.out.label()
         inside = self.out.value(f"icmp ult i64 {iv}, {op.count.value.data}")
@@ -223,6 +220,15 @@ class FunctionEmitter:
                 self._operation(inner)
         self.out.emit(f"  br label %{done}\n{done}:")
         self.block = done
+
+    def _number(self, op: ParallelOp) -> str:
+        """The number of the block or thread that a loop is bound to; a single tile needs none."""
+        if op.bind is None and op.tiles.value.data == 1:
+            return "0"
+        intrinsic = self.target.index_registers.get(op.bind.data) if op.bind is not None else None
+        if intrinsic is None:
+            raise InternalError(f"a parallel loop is bound to nothing that {self.target.name} has")
+        return self.out.value(f"zext i32 {self.out.call('i32', intrinsic, [])} to i64")
 
     def _clamp(self, value: str, first: int, count: int) -> str:
         moved = self.out.value(f"sub i64 {value}, {first}")

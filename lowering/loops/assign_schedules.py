@@ -23,7 +23,6 @@ from xdsl.passes import ModulePass
 
 from mlc.codegen.targets import Target, find_target
 from mlc.dialects.loop import ComputeOp, KernelOp, Level, Plan, ScheduleAttr
-from mlc.errors import UnsupportedError
 from mlc.lowering.loops.schedules.elements import element_plan
 from mlc.lowering.loops.schedules.gpu import gpu_plan
 from mlc.lowering.loops.schedules.lanes import choose_lane
@@ -100,11 +99,12 @@ def schedule_kernel(kernel: KernelOp, target: Target) -> None:
             shared = {v.dim: v.size for v in plan.levels}
         extents = computes[0].dims.extents
         if steps.levels or all(v.size >= extents[v.dim] for v in plan.levels):  # no tiles to share out
-            if target.kind == "gpu":
-                raise UnsupportedError("computes that depend on each other across threads need a barrier")
             kernel.attributes["dependent"] = UnitAttr()
+    alone = target.kind == "gpu" and "dependent" in kernel.attributes  # threads of a GPU can't wait for each other
     for compute in computes:
-        compute.properties["schedule"] = ScheduleAttr(plan_compute(compute, target, shared))
+        space = Space(compute, target, shared)
+        plan = _in_order(space, _plain(space)) if alone else plan_compute(compute, target, shared)
+        compute.properties["schedule"] = ScheduleAttr(plan)
 
 
 @dataclass(frozen=True)
