@@ -1,5 +1,6 @@
 """Models of one operation each, to time kernels through the public interface."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +25,20 @@ def _single(
     shape: Sequence[int],
     result: Sequence[int],
     weights: Sequence[np.ndarray[Any, Any]] = (),
+    layers: int = 1,
     **attributes: Any,
 ) -> Single:
+    """``layers`` of the operation in a row, so that what the first and last pay for layouts is shared."""
     generator = np.random.default_rng(0)
     initializers = [numpy_helper.from_array(w, f"w{i}") for i, w in enumerate(weights)]
-    node = helper.make_node(op, ["x", *(w.name for w in initializers)], ["y"], name=op.lower(), **attributes)
+    tensors = ["x", *(f"t{i}" for i in range(1, layers)), "y"]
+    constants = [w.name for w in initializers]
+    nodes = [
+        helper.make_node(op, [a, *constants], [b], name=f"{op.lower()}_{b}", **attributes)
+        for a, b in itertools.pairwise(tensors)
+    ]
     graph = helper.make_graph(
-        [node],
+        nodes,
         op.lower(),
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, result)],
@@ -51,19 +59,22 @@ def gemm(m: int, n: int, k: int) -> Single:
     return _single(f"gemm {m}x{n}x{k}", "MatMul", (m, k), (m, n), weights)
 
 
-def conv(size: int, channels: int, filters: int, kernel: int, stride: int = 1, groups: int = 1) -> Single:
+def conv(
+    size: int, channels: int, filters: int, kernel: int, stride: int = 1, groups: int = 1, layers: int = 1
+) -> Single:
     """A convolution with bias on a square image, padded to keep its size (over ``stride``)."""
     out = -(-size // stride)
     weights = [_weights(filters, channels // groups, kernel, kernel), _weights(filters)]
     name = f"conv {kernel}x{kernel}{f'/{stride}' if stride > 1 else ''} {size}x{size} {channels}->{filters}"
     if groups > 1:
-        name = f"depthwise {kernel}x{kernel} {size}x{size} {channels}"
+        name = f"{layers} x depthwise {kernel}x{kernel} {size}x{size} {channels}"
     return _single(
         name,
         "Conv",
         (1, channels, size, size),
         (1, filters, out, out),
         weights,
+        layers,
         strides=[stride, stride],
         pads=[kernel // 2] * 4,
         group=groups,
@@ -97,5 +108,5 @@ def others() -> list[Single]:
         _single("softmax 1536x128", "Softmax", (1536, 128), (1536, 128), axis=-1),
         _single("layer norm 128x768", "LayerNormalization", (128, 768), (128, 768), scale, axis=-1),
         _single("gelu 128x3072", "Gelu", (128, 3072), (128, 3072)),
-        conv(28, 192, 192, 3, groups=192),
+        conv(28, 192, 192, 3, groups=192, layers=8),
     ]
