@@ -69,7 +69,7 @@ $(VENV)/.compare-done: $(STAMP)
 	    && touch $@ || echo "not all peers could be installed: timing without them" >&2
 
 docs: $(VENV)/.docs-done ## Build the documentation into site/, warnings are errors
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict  # --quiet would hide warnings from --strict
 
 $(VENV)/.docs-done: $(STAMP)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[docs]' -c constraints.txt
