@@ -68,16 +68,14 @@ class Emulated:
         """
         from mlc.codegen.emit.function import emit_kernel
         from mlc.codegen.object import compile_ir
-        from mlc.lowering.loops.pack import pack_array
-        from mlc.testing.loops import kernel_of, lower_loops, packs_of
+        from mlc.testing.loops import kernel_of, lower_loops, passed_arrays
 
         compiler, emulator = require_tool(self.compiler), require_tool(self.emulator[0])
         module = lower_loops(kernel, self.target, threads=threads)
         lowered = kernel_of(module)
         name = lowered.sym_name.data
         (code,) = compile_ir([(name, emit_kernel(lowered, self.target))], self.target, jobs=1)
-        packs = packs_of(module)
-        passed = [np.ascontiguousarray(pack_array(packs[i], a) if i in packs else a) for i, a in enumerate(arrays)]
+        passed = passed_arrays(module, arrays)
         (folder / "kernel.o").write_bytes(code)
         (folder / "harness.c").write_text(_harness(name, passed, threads))
         program = folder / "program"

@@ -12,12 +12,13 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mlc.testing.require import require_module
 
 if TYPE_CHECKING:
+    from xdsl.dialects.builtin import ModuleOp
+
     from mlc.codegen.targets import Target
     from mlc.dialects.loop import KernelOp
 
@@ -34,17 +35,17 @@ class GpuKernel:
     kernel: KernelOp
     target: Target
     ir: str
-    packed: dict[int, Any]
+    module: ModuleOp
 
     @classmethod
     def of(cls, kernel: KernelOp, target: Target) -> GpuKernel:
         """Schedule and emit a kernel."""
         from mlc.codegen.emit.function import emit_kernel
-        from mlc.testing.loops import kernel_of, lower_loops, packs_of
+        from mlc.testing.loops import kernel_of, lower_loops
 
         module = lower_loops(kernel, target)
         lowered = kernel_of(module)
-        return cls(lowered, target, emit_kernel(lowered, target), packs_of(module))
+        return cls(lowered, target, emit_kernel(lowered, target), module)
 
     @property
     def launch(self) -> dict[str, int]:
@@ -76,15 +77,11 @@ class GpuKernel:
     def emulate(self, arrays: Sequence[Array]) -> None:
         """Run every thread of every block on the host, one after the other; threads are independent."""
         from mlc.codegen.targets import native_target
-        from mlc.lowering.loops.pack import pack_array
-        from mlc.testing.loops import machine_code
+        from mlc.testing.loops import machine_code, passed_arrays
 
         name = self.kernel.sym_name.data
         library = machine_code(name, self.host_ir(), native_target())
-        passed = [
-            np.require(pack_array(self.packed[i], a) if i in self.packed else a, requirements="C")
-            for i, a in enumerate(arrays)
-        ]
+        passed = passed_arrays(self.module, arrays)
         pointers = [a.ctypes.data for a in passed]
         signature = [*[ctypes.c_int32] * len(self.target.index_registers), *[ctypes.c_void_p] * len(pointers)]
         function = ctypes.CFUNCTYPE(None, *signature)(library.address(name))

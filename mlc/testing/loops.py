@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import FunctionType, IntegerAttr, ModuleOp, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Region, SSAValue
+from xdsl.ir import Block, BlockArgument, Region, SSAValue
 from xdsl.passes import ModulePass
 
 from mlc.dialects.loop import CallOp, ConstantOp, KernelOp, PackOp
@@ -71,10 +71,30 @@ def kernel_of(module: ModuleOp) -> KernelOp:
     return next(op for op in module.ops if isinstance(op, KernelOp))
 
 
-def packs_of(module: ModuleOp) -> dict[int, PackOp]:
-    """By argument number: how the call packs that argument's constant."""
+def passed_arrays(module: ModuleOp, arrays: Sequence[Array]) -> list[Array]:
+    """What the call of a `loop_program` passes for the kernel's arguments, constants packed as it says."""
     call = next(op for op in module.walk() if isinstance(op, CallOp))
-    return {i: v.owner for i, v in enumerate(call.args) if isinstance(v.owner, PackOp)}
+    constants = {f"w{i}": a for i, a in enumerate(arrays)}
+    weights = {_weight(op) for op in module.walk() if isinstance(op, ConstantOp)}
+    variables = [a for name, a in constants.items() if name not in weights]
+
+    def passed(value: SSAValue) -> Array:
+        from mlc.lowering.loops.pack import pack_array
+
+        owner = value.owner
+        if isinstance(value, BlockArgument):
+            return variables[value.index]
+        if isinstance(owner, PackOp):
+            return pack_array(owner, passed(owner.source))
+        assert isinstance(owner, ConstantOp)
+        return constants[_weight(owner)]
+
+    return [np.require(passed(v), requirements="C") for v in call.args]
+
+
+def _weight(op: ConstantOp) -> str:
+    assert isinstance(op.value, WeightAttr)
+    return op.value.key.data
 
 
 def machine_code(name: str, ir: str, target: Target) -> Library:
@@ -101,21 +121,17 @@ class CompiledLoop:
         """The kernel in its final form."""
         return kernel_of(self.module)
 
-    def arguments(self, arrays: Sequence[Array]) -> list[Array]:
-        """What the function takes for the kernel's arguments: constants in the form that it wants."""
-        from mlc.lowering.loops.pack import pack_array
-
-        packs = packs_of(self.module)
-        return [pack_array(packs[i], a) if i in packs else a for i, a in enumerate(arrays)]
-
     def __call__(self, *arrays: Array, threads: int = 1) -> None:
         """Run on dense arrays, one per argument of the kernel as it was given; the threads run one by one."""
-        arguments = [np.require(a, requirements="C") for a in self.arguments(arrays)]
-        pointers = [a.ctypes.data for a in arguments]
-        signature = [*[ctypes.c_void_p] * len(pointers), ctypes.c_int64, ctypes.c_int64]
-        function = ctypes.CFUNCTYPE(None, *signature)(self.library.address(self.kernel.sym_name.data))
         for thread in range(threads):
-            function(*pointers, thread, threads)
+            self.run_thread(arrays, thread, threads)
+
+    def run_thread(self, arrays: Sequence[Array], thread: int, threads: int) -> None:
+        """Run one thread's share."""
+        passed = passed_arrays(self.module, arrays)
+        signature = [*[ctypes.c_void_p] * len(passed), ctypes.c_int64, ctypes.c_int64]
+        function = ctypes.CFUNCTYPE(None, *signature)(self.library.address(self.kernel.sym_name.data))
+        function(*(a.ctypes.data for a in passed), thread, threads)
 
 
 def compile_loop(
