@@ -83,14 +83,17 @@ class Symbol(NamedTuple):
 
     @property
     def binding(self) -> int:
+        """Local, global or weak: ``STB_*``."""
         return self.info >> 4
 
     @property
     def type(self) -> int:
+        """What it names: ``STT_*``."""
         return self.info & 15
 
     @property
     def defined(self) -> bool:
+        """Whether it lies in this object."""
         return self.section != SHN_UNDEF
 
 
@@ -120,6 +123,7 @@ class Section:
 
     @property
     def allocated(self) -> bool:
+        """Whether it occupies memory at run time."""
         return bool(self.flags & SHF_ALLOC)
 
 
@@ -134,6 +138,7 @@ class ObjectFile:
 
     @property
     def layout(self) -> ElfClass:
+        """The record layouts of the machine's word size."""
         return class_of(self.machine)
 
 
@@ -209,6 +214,7 @@ class StringTable:
         return offset
 
     def to_bytes(self) -> bytes:
+        """The table as it stands in the file."""
         return bytes(self._data)
 
 

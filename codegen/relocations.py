@@ -35,6 +35,8 @@ Apply = Callable[[bytearray, int, int, int], None]
 
 
 class Rule(NamedTuple):
+    """What a relocation refers to, and how it patches its field."""
+
     use: Use
     apply: Apply
 

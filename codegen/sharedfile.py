@@ -68,6 +68,7 @@ class OutputSection:
 
     @property
     def in_file(self) -> bool:
+        """Whether it has content; zeros (``SHT_NOBITS``) have none."""
         return self.type != SHT_NOBITS
 
 

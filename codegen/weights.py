@@ -85,10 +85,12 @@ class WeightsImage:
 
     @property
     def address(self) -> int:
+        """Where the image lies in this process."""
         return self.region.address
 
     @property
     def size(self) -> int:
+        """Bytes of the image."""
         return self.region.size
 
     @property

@@ -180,6 +180,7 @@ class Builder:
         return self.constant(np.broadcast_to(np.asarray(value).astype(dtype), tuple(shape)))
 
     def full_like(self, x: Value, value: Scalar) -> Value:
+        """A splat of the shape and dtype of ``x``."""
         return self.full(x.shape, value, x.dtype)
 
     def iota(self, shape: Sequence[int], axis: int, dtype: DTypeLike = np.int64) -> Value:
@@ -213,24 +214,31 @@ class Builder:
         return self.op(hlt.BroadcastOp, x, shape=tuple(shape), dims=where)
 
     def elementwise(self, make: Maker, *operands: Operand, **attributes: Any) -> Value:
+        """An operation on the operands at their common shape."""
         return self.op(make, *self.broadcast(*operands), **attributes)
 
     def add(self, x: Operand, y: Operand) -> Value:
+        """``x + y``"""
         return self.elementwise(hlt.AddOp, x, y)
 
     def sub(self, x: Operand, y: Operand) -> Value:
+        """``x - y``"""
         return self.elementwise(hlt.SubOp, x, y)
 
     def mul(self, x: Operand, y: Operand) -> Value:
+        """``x * y``"""
         return self.elementwise(hlt.MulOp, x, y)
 
     def div(self, x: Operand, y: Operand) -> Value:
+        """``x / y``; integers truncate."""
         return self.elementwise(hlt.DivOp, x, y)
 
     def maximum(self, x: Operand, y: Operand) -> Value:
+        """The larger element; NaN propagates."""
         return self.elementwise(hlt.MaximumOp, x, y)
 
     def minimum(self, x: Operand, y: Operand) -> Value:
+        """The smaller element; NaN propagates."""
         return self.elementwise(hlt.MinimumOp, x, y)
 
     def compare(self, predicate: str, x: Operand, y: Operand) -> Value:
@@ -244,9 +252,11 @@ class Builder:
         return self.elementwise(hlt.SelectOp, condition, *branches)
 
     def clamp(self, x: Value, low: Operand, high: Operand) -> Value:
+        """``x`` between ``low`` and ``high``."""
         return self.minimum(self.maximum(x, low), high)
 
     def cast(self, x: Value, dtype: DTypeLike, *, saturate: bool = True) -> Value:
+        """``x`` as another dtype; with ``saturate``, narrow floats do not overflow."""
         if x.dtype == np.dtype(dtype):
             return x
         if x.uniform is not None and x.rank:
@@ -263,6 +273,7 @@ class Builder:
     # Shape
 
     def reshape(self, x: Value, shape: Sequence[int]) -> Value:
+        """The same elements in row-major order at another shape."""
         if x.shape == tuple(shape):
             return x
         if x.uniform is not None:
@@ -279,6 +290,7 @@ class Builder:
         return self.reshape(x, [extent for i, extent in enumerate(x.shape) if i not in axes])
 
     def transpose(self, x: Value, permutation: Sequence[int]) -> Value:
+        """Dim ``i`` of the result is dim ``permutation[i]`` of ``x``."""
         if tuple(permutation) == tuple(range(x.rank)):
             return x
         return self.op(hlt.TransposeOp, x, permutation=tuple(permutation))
@@ -286,12 +298,14 @@ class Builder:
     def slice(
         self, x: Value, starts: Sequence[int], sizes: Sequence[int], strides: Sequence[int] | None = None
     ) -> Value:
+        """``sizes`` elements from ``starts`` on, every ``strides``-th; all non-negative."""
         steps = (1,) * x.rank if strides is None else tuple(strides)
         if tuple(sizes) == x.shape and not any(starts):
             return x
         return self.op(hlt.SliceOp, x, starts=tuple(starts), sizes=tuple(sizes), strides=steps)
 
     def slice_axis(self, x: Value, axis: int, start: int, size: int) -> Value:
+        """``size`` elements along one axis."""
         starts = [start if i == axis else 0 for i in range(x.rank)]
         sizes = [size if i == axis else extent for i, extent in enumerate(x.shape)]
         return self.slice(x, starts, sizes)
@@ -310,6 +324,7 @@ class Builder:
         return self.op(hlt.PadOp, x, low=tuple(low), high=tuple(high), mode=mode, value=value)
 
     def concat(self, values: Sequence[Value], axis: int) -> Value:
+        """The values side by side along ``axis``."""
         return values[0] if len(values) == 1 else self.op(_concat, *values, axis=axis)
 
     # Reduction and contraction

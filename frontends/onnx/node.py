@@ -116,6 +116,7 @@ class Node:
         return self.contents(self.input(index), what)
 
     def contents(self, value: Value, what: str) -> Array:
+        """The contents of a value; DataDependentError when only known at run time, UnsupportedError when large."""
         if value.known is None:
             raise DataDependentError(
                 f"{what} depends on run-time data", node=self.label, arguments=arguments_behind(value)
@@ -129,6 +130,7 @@ class Node:
         return tuple(int(i) for i in self.known(index, what).ravel())
 
     def optional_ints(self, index: int, what: str) -> tuple[int, ...] | None:
+        """The contents of input ``index``, or None where it is left out."""
         return None if self.optional(index) is None else self.known_ints(index, what)
 
     def known_scalar(self, index: int, what: str) -> Any:
@@ -158,30 +160,37 @@ class Node:
     # Attributes
 
     def int(self, name: str, default: Any = REQUIRED) -> Any:
+        """The integer attribute ``name``."""
         return self._attribute(name, AttributeProto.INT, default, lambda a: a.i)
 
     def float(self, name: str, default: Any = REQUIRED) -> Any:
+        """The float attribute ``name``."""
         return self._attribute(name, AttributeProto.FLOAT, default, lambda a: a.f)
 
     def bool(self, name: str, default: Any = REQUIRED) -> bool:
+        """The integer attribute ``name``, which is 0 or 1."""
         value = self.int(name, default)
         if value not in (0, 1):
             raise self.invalid(f"attribute {name} is {value}, not 0 or 1")
         return bool(value)
 
     def string(self, name: str, default: Any = REQUIRED, *, choices: Sequence[str] = ()) -> Any:
+        """The string attribute ``name``; ModelError when it is none of the ``choices``."""
         value = self._attribute(name, AttributeProto.STRING, default, lambda a: a.s.decode("utf-8", "replace"))
         if choices and value is not default and value not in choices:
             raise self.invalid(f"attribute {name} is {value!r}", f"valid: {', '.join(choices)}")
         return value
 
     def ints(self, name: str, default: Any = REQUIRED) -> Any:
+        """The attribute ``name``, a tuple of integers."""
         return self._attribute(name, AttributeProto.INTS, default, lambda a: tuple(a.ints))
 
     def floats(self, name: str, default: Any = REQUIRED) -> Any:
+        """The attribute ``name``, a tuple of floats."""
         return self._attribute(name, AttributeProto.FLOATS, default, lambda a: tuple(a.floats))
 
     def strings(self, name: str, default: Any = REQUIRED) -> Any:
+        """The attribute ``name``, a tuple of strings."""
         return self._attribute(
             name,
             AttributeProto.STRINGS,
@@ -204,6 +213,7 @@ class Node:
         return dtype
 
     def graph(self, name: str) -> GraphProto:
+        """The graph attribute ``name``."""
         return self._attribute(name, AttributeProto.GRAPH, REQUIRED, lambda a: a.g)
 
     def _attribute(self, name: str, kind: Any, default: Any, read: Callable[[AttributeProto], Any]) -> Any:

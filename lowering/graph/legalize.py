@@ -111,6 +111,7 @@ def rows_of_the_right_operand(op: hlt.DotGeneralOp) -> Value | None:
 
 @RULES.on(hlt.GroupNormOp)
 def group_norm(op: hlt.GroupNormOp) -> Value:
+    """A layer norm over the elements of each group, then scale and bias by channel."""
     shape = shape_of(op.x)
     grouped = hlt.ReshapeOp(op.x, shape=(shape[0], op.groups, prod(shape[1:]) // op.groups))
     normal = hlt.ReshapeOp(hlt.LayerNormOp(grouped, axis=2, epsilon=op.epsilon), shape=shape)

@@ -15,6 +15,7 @@ RULES = Rules()
 
 @RULES.on(hlt.ScanOp)
 def scan_of_halves(op: hlt.ScanOp) -> Value | None:
+    """Sums and products of half precision are carried in f32."""
     element = element_of(op.x)
     if not is_half(element) or op.kind in ("max", "min"):
         return None

@@ -25,6 +25,7 @@ LIMIT = 1 << 14
 
 @RULES.on(hlt.SortOp)
 def sort(op: hlt.SortOp) -> list[Value]:
+    """A gather in the order of the ranks."""
     order = _order(op, op.x, op.axis, op.descending)
     return [hlt.GatherElementsOp(op.x, order, axis=op.axis), order]
 
