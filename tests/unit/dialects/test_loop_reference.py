@@ -41,10 +41,22 @@ loop.kernel @k {{
 """)
 
 
+def linear(x: Array, w: Array, b: Array) -> Array:
+    return x @ w + b
+
+
+def softened(x: Array) -> Array:
+    return np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+
+
+def squashed(x: Array, y: Array) -> Array:
+    return np.tanh(x) + y
+
+
 NUMPY: dict[str, tuple[Sample, Callable[..., Array]]] = {
-    "gemm": (gemm(5, 7, 3), lambda x, w, b: x @ w + b),
-    "softmax": (softmax(4, 6), lambda x: np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)),
-    "elementwise": (elementwise(3, 5), lambda x, y: np.tanh(x) + y),
+    "gemm": (gemm(5, 7, 3), linear),
+    "softmax": (softmax(4, 6), softened),
+    "elementwise": (elementwise(3, 5), squashed),
 }
 
 
