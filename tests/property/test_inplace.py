@@ -1,0 +1,59 @@
+"""A result may lie where an operand lay that dies with it: whatever the schedule, every element is read first."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from xdsl.dialects.builtin import UnitAttr, f32
+from xdsl.ir import SSAValue
+
+from mlc.codegen.emit.function import emit_kernel
+from mlc.codegen.targets import find_target
+from mlc.dialects import hlt
+from mlc.dialects.hlt import tensor_type
+from mlc.dialects.loop import ScheduleAttr
+from mlc.lowering.loops.collapse import collapse_kernel
+from mlc.lowering.loops.find_inplace import inplace_pairs
+from mlc.lowering.loops.fuse import fuse_kernel
+from mlc.lowering.loops.plan_memory import ALIASES
+from mlc.testing.computes import plans
+from mlc.testing.kernels import TARGETS
+from mlc.testing.loops import CompiledLoop, kernel_of, lower_loops, machine_code
+from mlc.testing.samples import Add, Sample, sample
+from mlc.testing.strategies import extents
+
+
+def residual(m: int, n: int, k: int) -> Sample:
+    """``relu(x @ w + y)``, whose result may take the place of ``y``."""
+
+    def build(add: Add, x: SSAValue, w: SSAValue, y: SSAValue) -> SSAValue:
+        total = add(hlt.AddOp(add(hlt.DotGeneralOp(x, w, lhs_contract=(1,), rhs_contract=(0,))), y))
+        return add(hlt.MaximumOp(total, add(hlt.ConstantOp(np.broadcast_to(np.float32(0), (m, n))))))
+
+    types: list[Any] = [tensor_type(shape, f32) for shape in ((m, k), (k, n), (m, n))]
+    return sample("residual", types, build, weights=(1,))
+
+
+@settings(max_examples=20)
+@given(data=st.data())
+def test_results_in_place_of_operands(data: st.DataObject) -> None:
+    made = residual(data.draw(st.integers(2, 9)), data.draw(extents(33)), data.draw(extents(9)))
+    kernel = made.kernel.clone()
+    fuse_kernel(kernel)
+    collapse_kernel(kernel)
+    if data.draw(st.booleans()):
+        (compute,) = kernel.computes()
+        compute.properties["schedule"] = ScheduleAttr(data.draw(plans(kernel, room=16)))
+    target, threads = find_target(data.draw(st.sampled_from(TARGETS))), data.draw(st.sampled_from([1, 2]))
+    module = lower_loops(kernel, target, threads=threads)
+    lowered = kernel_of(module)
+    assert (2, 3) in inplace_pairs(lowered)
+    lowered.attributes[ALIASES] = UnitAttr()
+    ir = emit_kernel(lowered, target)
+    x, w, y, _ = made.arrays(data.draw(st.integers(0, 99)))
+    (expected,) = made.expected([x, w, y, np.zeros_like(y)])
+    CompiledLoop(module, ir, machine_code("residual", ir, target))(x, w, y, y, threads=threads)
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-5)
