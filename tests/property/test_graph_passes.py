@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -147,14 +147,17 @@ def draw_operation(
 
     x = draw(st.sampled_from(values[::-1]))
     cls = draw(st.sampled_from(classes))
-    operands = [x, *(draw_partner(draw, x, values, block) for _ in range(len(cls.get_irdl_definition().operands) - 1))]  # pyright: ignore
+    assert issubclass(cls, hlt.HltOp)
+    make: Callable[..., hlt.HltOp] = cls
+    partners = len(cls.get_irdl_definition().operands) - 1
+    operands = [x, *(draw_partner(draw, x, values, block) for _ in range(partners))]
     if len(operands) == 2:
         operands = draw(st.permutations(operands))
     fields = {"predicate": draw(st.sampled_from(["eq", "ne", "lt", "le", "gt", "ge"]))} if cls is hlt.CompareOp else {}
     try:
         if cls is hlt.CastOp:
-            return hlt.CastOp(x, draw(st.sampled_from(ELEMENTS)))
-        return cls(*operands, **fields)  # pyright: ignore
+            return make(x, draw(st.sampled_from(ELEMENTS)))
+        return make(*operands, **fields)
     except VerifyException:
         return None
 
