@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -148,7 +148,7 @@ def draw_operation(
     x = draw(st.sampled_from(values[::-1]))
     cls = draw(st.sampled_from(classes))
     assert issubclass(cls, hlt.HltOp)
-    make: Callable[..., hlt.HltOp] = cls
+    make = cast("Callable[..., hlt.HltOp]", cls)  # each class takes operands and fields of its own
     partners = len(cls.get_irdl_definition().operands) - 1
     operands = [x, *(draw_partner(draw, x, values, block) for _ in range(partners))]
     if len(operands) == 2:
