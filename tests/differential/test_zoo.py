@@ -15,18 +15,12 @@ from mlc.driver import import_source
 from mlc.model import Array
 from mlc.request import Request
 from mlc.testing.models import Tolerance, compare, reference_outputs
-from mlc.testing.tolerances import EVALUATION_FACTOR
 
 QUICK = ("mlp_tiny", "mlp", "squeezenet1_1", "mobilenet_v2")
 """Checked by `make quick` too."""
 
 HEAVY = ("vgg16", "bert_base", "bert_base_dynamic", "distilbert", "gpt2_prefill", "yolov8n")
 """Compiled for two threads alone: what one thread does differently shows in other models."""
-
-FACTORS = {"gpt2_decode": 5.0}
-"""Where more than 4 times a plain evaluation's error is granted: products of one row are summed in order here, while
-NumPy's has several partial sums, which is 2.8 times better per product."""
-
 
 @pytest.fixture(autouse=True)
 def _once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,8 +36,7 @@ def verify(name: str, threads: int, expected: list[tuple[str, Array, Array]], fe
     """Compile a model of the zoo, run it twice, and say what is wrong."""
     net = Maker(Request(build(name), threads=threads), None).model()
     first, second = net.run(feeds), net.run(feeds)
-    factor = FACTORS.get(name, EVALUATION_FACTOR)
-    verdicts = [compare(key, first[key], wide, plain=plain, factor=factor) for key, wide, plain in expected]
+    verdicts = [compare(key, first[key], wide, plain=plain) for key, wide, plain in expected]
     wrong = [f"{threads} threads, {v.name}: {v.message}" for v in verdicts if not v.ok]
     differing = [key for key in first if not np.array_equal(first[key], second[key], equal_nan=True)]
     return wrong + [f"{threads} threads, {key}: the second run differs" for key in differing]
