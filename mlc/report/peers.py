@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Self, TypeAlias
 
@@ -60,9 +61,7 @@ def _onnxruntime(model: str, feeds: Mapping[str, Array], threads: int, _: Option
 
 
 def _openvino(model: str, feeds: Mapping[str, Array], threads: int, _: Options) -> Step:
-    import openvino  # pyright: ignore[reportMissingTypeStubs]
-
-    library: Any = openvino
+    library: Any = import_module("openvino")
     core = library.Core()
     network = core.read_model(model)
     network.reshape({name: list(array.shape) for name, array in feeds.items()})
