@@ -60,11 +60,11 @@ loop.kernel @sum_of_rows {
 
 // Sums of columns: lanes along the result, nothing to merge.
 // X86_64_V4-LABEL: loop.kernel @sum_of_columns
-// X86_64_V4: schedule <"i/64 r/4 r* i* i@16">
+// X86_64_V4: schedule <"i/64 r/4 r+ i* i@16">
 // X86_64_V3-LABEL: loop.kernel @sum_of_columns
-// X86_64_V3: schedule <"i/32 r/4 r* i* i@8">
+// X86_64_V3: schedule <"i/32 r/4 r+ i* i@8">
 // AARCH64-LABEL: loop.kernel @sum_of_columns
-// AARCH64: schedule <"i/16 r/4 r* i* i@4">
+// AARCH64: schedule <"i/16 r/4 r+ i* i@4">
 loop.kernel @sum_of_columns {
 ^bb0(%x: memref<1000x100xf32>, %y: memref<100xf32>):
   loop.compute ins(%x : memref<1000x100xf32>) outs(%y : memref<100xf32>) dims <"i=100 r=1000:r"> maps [#loop.map<"r, i">, #loop.map<"i">] init {
