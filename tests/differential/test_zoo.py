@@ -22,6 +22,7 @@ QUICK = ("mlp_tiny", "mlp", "squeezenet1_1", "mobilenet_v2")
 HEAVY = ("vgg16", "bert_base", "bert_base_dynamic", "distilbert", "gpt2_prefill", "yolov8n")
 """Compiled for two threads alone: what one thread does differently shows in other models."""
 
+
 @pytest.fixture(autouse=True)
 def _once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests verify the IR after each pass; here it would take as long as all the rest."""
