@@ -117,6 +117,12 @@ def host_features() -> frozenset[str]:
     return frozenset(name for name, on in _llvm().get_host_cpu_features().items() if on)
 
 
+@functools.cache
+def host_lacks() -> frozenset[str]:
+    """LLVM's names of the features that it knows of and that this processor or operating system does not offer."""
+    return frozenset(name for name, on in _llvm().get_host_cpu_features().items() if not on)
+
+
 def version() -> str:
     """LLVM's version, for cache keys and metadata."""
     return ".".join(map(str, _llvm().llvm_version_info))

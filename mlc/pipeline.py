@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlc.specs import check_fused, check_kernels, check_scheduled
@@ -44,7 +44,6 @@ class Options:
     threads: int = 1
     opt_level: int = 3
     strict: bool = False
-    extra: dict[str, object] = field(default_factory=dict[str, object])
 
 
 def graph_passes(options: Options) -> Iterator[ModulePass]:

@@ -37,7 +37,7 @@ def find_target(name: str = "native") -> Target:
 @lru_cache(maxsize=1)
 def native_target() -> Target:
     """The best target whose features this machine has, tuned for its CPU."""
-    from mlc.codegen.llvm import host_cpu, host_features, host_triple
+    from mlc.codegen.llvm import host_cpu, host_features, host_lacks, host_triple
 
     features = host_features()
     triple = host_triple()
@@ -47,7 +47,9 @@ def native_target() -> Target:
             best = target
     if best is None:
         raise UsageError(f"no target for this machine ({triple})", hint="pass --target")
-    return replace(best, cpu=host_cpu(), features=features)
+    # The processor's name implies features that a virtual machine or the system may have turned off.
+    missing = ",".join(f"-{name}" for name in sorted(host_lacks()))
+    return replace(best, cpu=host_cpu(), features=features, llvm_features=missing)
 
 
 __all__ = ["Caches", "Instruction", "Target", "all_targets", "find_target", "native_target"]

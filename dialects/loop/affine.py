@@ -184,11 +184,6 @@ def subscripts_of(expr: Expr) -> set[Subscript]:
     return found
 
 
-def plain_dims(expr: Expr) -> set[str]:
-    """The dims that occur outside of every quotient and inside of none."""
-    return dims_of(expr) - quotient_dims(expr)
-
-
 def quotient_dims(expr: Expr) -> set[str]:
     """The dims that occur inside some quotient."""
     return {d for atom, _ in expr.terms if isinstance(atom, Quotient) for d in dims_of(atom.expr)}

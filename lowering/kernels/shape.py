@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from math import prod
 
 from xdsl.dialects.builtin import i64
-from xdsl.ir import Operation
 
 from mlc.dialects import hlt
 from mlc.dialects.hlt.base import shape_of
@@ -194,10 +193,3 @@ def _mirrored(mode: str, side: str, place: Expr, extent: int, low: int, count: i
     if mode == "wrap":
         return place.shifted(extent - low) if side == "low" else place
     return place.times(-1).shifted(low if side == "low" else extent - 2)
-
-
-def moves(op: Operation) -> bool:
-    """Whether the operation only moves elements."""
-    return isinstance(
-        op, hlt.BroadcastOp | hlt.ReshapeOp | hlt.TransposeOp | hlt.SliceOp | hlt.ReverseOp | hlt.PadOp | hlt.ConcatOp
-    )
