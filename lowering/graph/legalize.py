@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+import ml_dtypes
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, UnitAttr
@@ -66,8 +67,16 @@ def attention(op: hlt.AttentionOp) -> Value:
         scores = hlt.AddOp(scores, mask)
     if op.causal:
         scores = _causal(scores, shape)
-    weights = hlt.SoftmaxOp(scores, axis=3)
+    weights = hlt.SoftmaxOp(scores, axis=3) if op.mask is None and not op.causal else _visible_softmax(scores)
     return hlt.DotGeneralOp(weights, op.v, lhs_batch=(0, 1), rhs_batch=(0, 1), lhs_contract=(3,), rhs_contract=(2,))
+
+
+def _visible_softmax(scores: Value) -> Value:
+    """Softmax along the keys, 0 for hidden ones (-inf), even where all of a query's are."""
+    lowest = float(ml_dtypes.finfo(numpy_dtype(element_of(scores))).min)
+    hidden = hlt.CompareOp(scores, splat_like(scores, float("-inf")), predicate="eq")
+    weights = hlt.SoftmaxOp(hlt.MaximumOp(scores, splat_like(scores, lowest)), axis=3)
+    return hlt.SelectOp(hidden, splat_like(scores, 0.0), weights)
 
 
 def _causal(scores: Value, shape: Sequence[int]) -> Value:
