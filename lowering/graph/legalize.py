@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -73,7 +74,8 @@ def attention(op: hlt.AttentionOp) -> Value:
 
 def _visible_softmax(scores: Value) -> Value:
     """Softmax along the keys, 0 for hidden ones (-inf), even where all of a query's are."""
-    lowest = float(ml_dtypes.finfo(numpy_dtype(element_of(scores))).min)
+    limits: Any = ml_dtypes.finfo(numpy_dtype(element_of(scores)))
+    lowest = float(limits.min)
     hidden = hlt.CompareOp(scores, splat_like(scores, float("-inf")), predicate="eq")
     weights = hlt.SoftmaxOp(hlt.MaximumOp(scores, splat_like(scores, lowest)), axis=3)
     return hlt.SelectOp(hidden, splat_like(scores, 0.0), weights)
