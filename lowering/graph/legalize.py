@@ -18,9 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
-import ml_dtypes
 import numpy as np
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, UnitAttr
@@ -37,6 +35,10 @@ from mlc.lowering.graph.match import full
 from mlc.lowering.graph.rewrite import Rules, run_rules
 
 RULES = Rules()
+
+LOWEST = {"float16": -65504.0, "bfloat16": -3.3895313892515355e38, "float32": -3.4028234663852886e38}
+LOWEST["float64"] = -1.7976931348623157e308
+"""The lowest finite number of each float type, by NumPy name."""
 
 
 def splat_like(value: Value, number: float) -> hlt.ConstantOp:
@@ -74,8 +76,7 @@ def attention(op: hlt.AttentionOp) -> Value:
 
 def _visible_softmax(scores: Value) -> Value:
     """Softmax along the keys, 0 for hidden ones (-inf), even where all of a query's are."""
-    limits: Any = ml_dtypes.finfo(numpy_dtype(element_of(scores)))
-    lowest = float(limits.min)
+    lowest = LOWEST[numpy_dtype(element_of(scores)).name]
     hidden = hlt.CompareOp(scores, splat_like(scores, float("-inf")), predicate="eq")
     weights = hlt.SoftmaxOp(hlt.MaximumOp(scores, splat_like(scores, lowest)), axis=3)
     return hlt.SelectOp(hidden, splat_like(scores, 0.0), weights)
