@@ -22,11 +22,14 @@ class LlvmError(Exception):
 
 @dataclass(frozen=True)
 class Machine:
-    """What LLVM must know of a target; ``triple`` has four components, ``features`` reads ``+avx2,-sse4a``."""
+    """What LLVM must know of a target; ``triple`` has four components, ``features`` reads ``+avx2,-sse4a``, and
+    ``abi`` names a calling convention that the triple does not imply.
+    """
 
     triple: str
     cpu: str = ""
     features: str = ""
+    abi: str = ""
 
 
 @functools.cache
@@ -45,10 +48,6 @@ def initialize() -> None:
     _llvm()
 
 
-def _abi_name(triple: str) -> str:
-    return "lp64d" if triple.startswith("riscv64") else ""
-
-
 @functools.lru_cache(maxsize=16)
 def _target_machine(machine: Machine) -> Any:
     llvm = _llvm()
@@ -64,7 +63,7 @@ def _target_machine(machine: Machine) -> Any:
         opt=OPT_LEVEL,
         reloc="pic",
         codemodel="default",
-        abiname=_abi_name(machine.triple),
+        abiname=machine.abi,
     )
 
 

@@ -1,9 +1,9 @@
 """A compiled model's frame: the C interface and the steps that call the kernels, as LLVM IR text.
 
-A kernel is ``void K(ptr a0, .., ptr aN, i64 thread, i64 threads)`` in a module of its own; all threads call
-it and each does its share. The program's module holds what is left: ``NAME_init`` and its sisters
-(``mlc.codegen.header`` documents them), the steps with a barrier where data crosses threads, and the thread
-pool.
+A kernel is ``void K(ptr a0, .., ptr aN, index thread, index threads)`` in a module of its own, an index being as
+wide as an address; all threads call it and each does its share. The program's module holds what is left:
+``NAME_init`` and its sisters (``mlc.codegen.header`` documents them), the steps with a barrier where data crosses
+threads, and the thread pool.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def program_ir(program: Program) -> str:
     """The program's module as IR text; link it with the kernels' objects, exporting ``program.exports``."""
     platform = platform_of(program.target)
     parts = [
-        _kernel_declarations(program.calls),
+        _kernel_declarations(program.calls, program.target.index),
         _steps(program, platform.unwind),
         _execute(program, platform.unwind),
         _entry_points(program, platform),
@@ -140,12 +140,14 @@ def program_ir(program: Program) -> str:
     return "\n".join(parts)
 
 
-def _kernel_declarations(calls: Sequence[Call]) -> str:
+def _kernel_declarations(calls: Sequence[Call], index: str) -> str:
     arity: dict[str, int] = {}
     for call in calls:
         if arity.setdefault(call.kernel, len(call.args)) != len(call.args):
             raise InternalError(f"kernel {call.kernel} is called with different numbers of arguments")
-    return "".join(f"declare void @{kernel}({'ptr, ' * count}i64, i64) nounwind\n" for kernel, count in arity.items())
+    return "".join(
+        f"declare void @{kernel}({'ptr, ' * count}{index}, {index}) nounwind\n" for kernel, count in arity.items()
+    )
 
 
 _BASES = {"weights": "%weights", "arena": "%arena", "dims": "%dims", "status": "%status"}
@@ -183,9 +185,10 @@ class _Steps:
         if call.barrier and self.program.threads and self.lines:
             phase += 1
             name = self.program.name
-            self.lines.append(f"  call void @{name}_barrier(ptr %ctx, i32 {phase}, i64 %threads)")
+            self.lines.append(f"  call void @{name}_barrier(ptr %ctx, i32 {phase}, i32 %threads)")
         args = "".join(f"ptr {self.address(ref)}, " for ref in call.args)
-        self.lines.append(f"  call void @{call.kernel}({args}i64 %thread, i64 %threads)")
+        index = self.program.target.index
+        self.lines.append(f"  call void @{call.kernel}({args}{index} %own, {index} %all)")
         return phase
 
 
@@ -195,9 +198,12 @@ def _steps(program: Program, unwind: str) -> str:
     phase = 0
     for call in program.calls:
         phase = steps.call(call, phase)
-    name, body = program.name, "\n".join(steps.lines)
+    name, body, index = program.name, "\n".join(steps.lines), program.target.index
+    widen = "bitcast" if index == "i32" else "zext"
     return f"""
-define internal void @{name}_steps(ptr %frame, i64 %thread, i64 %threads) nounwind {unwind} {{
+define internal void @{name}_steps(ptr %frame, i32 %thread, i32 %threads) nounwind {unwind} {{
+  %own = {widen} i32 %thread to {index}
+  %all = {widen} i32 %threads to {index}
   %ctx = load ptr, ptr %frame, align 8
   %weights.at = getelementptr i8, ptr %ctx, i64 {ctx.WEIGHTS}
   %weights = load ptr, ptr %weights.at, align 8
@@ -215,7 +221,7 @@ define internal void @{name}_steps(ptr %frame, i64 %thread, i64 %threads) nounwi
 def _execute(program: Program, unwind: str) -> str:
     """One call: on the pool if it is free, else (another thread runs this context) alone."""
     name = program.name
-    alone = f"  call void @{name}_steps(ptr %frame, i64 0, i64 1)\n"
+    alone = f"  call void @{name}_steps(ptr %frame, i32 0, i32 1)\n"
     status = f"""  %status.at = getelementptr i8, ptr %frame, i64 {ctx.FRAME_STATUS}
 """
     result = "  %status = load i32, ptr %status.at, align 4\n  ret i32 %status\n"

@@ -49,6 +49,7 @@ class FunctionEmitter:
     def __init__(self, kernel: KernelOp, target: Target) -> None:
         self.kernel = kernel
         self.target = target
+        self.index = target.index
         self.out = Writer()
         self.block = "entry"
         self.ivs: dict[SSAValue, str] = {}
@@ -75,7 +76,11 @@ class FunctionEmitter:
         """The function's first lines; on GPUs pointers come in the address space of global memory."""
         name, target = self.kernel.sym_name.data, self.target
         if target.kind == "cpu":
-            parameters = [*(f"ptr {self._attributes(i)}%a{i}" for i in range(arguments)), "i64 %tid", "i64 %nt"]
+            parameters = [
+                *(f"ptr {self._attributes(i)}%a{i}" for i in range(arguments)),
+                f"{self.index} %tid",
+                f"{self.index} %nt",
+            ]
             return f"define void @{name}({', '.join(parameters)}) #0 {{\nentry:\n"
         space = f"ptr addrspace({target.address_space})"
         parameters = [f"{space} {self._attributes(i)}%p{i}" for i in range(arguments)]
@@ -113,10 +118,12 @@ class FunctionEmitter:
         for buffer, path in self.prefixes.get(iv, ()):
             outer = self.pointers[buffer, path[:-1]]
             offset = self._scaled(self.ivs[iv], path[-1][1])
-            self.pointers[buffer, path] = self.out.value(f"getelementptr inbounds i8, ptr {outer}, i64 {offset}")
+            self.pointers[buffer, path] = self.out.value(
+                f"getelementptr inbounds i8, ptr {outer}, {self.index} {offset}"
+            )
 
     def _scaled(self, iv: str, factor: int) -> str:
-        return iv if factor == 1 else self.out.value(f"mul nsw i64 {iv}, {factor}")
+        return iv if factor == 1 else self.out.value(f"mul nsw {self.index} {iv}, {factor}")
 
     def _pointer(self, op: TileOp) -> Callable[[SSAValue, Access], str]:
         ivs = list(op.ivs)
@@ -128,7 +135,7 @@ class FunctionEmitter:
         def base(access: Access) -> str:
             value = str(access.const)
             for iv, factor in path_of(access, ivs):
-                value = self.out.value(f"add i64 {self._scaled(self.ivs[iv], factor)}, {value}")
+                value = self.out.value(f"add {self.index} {self._scaled(self.ivs[iv], factor)}, {value}")
             return value
 
         return base
@@ -187,7 +194,7 @@ class FunctionEmitter:
         self._loop(op.body.block, "0", str(op.count.value.data), op)
 
     def _parallel(self, op: ParallelOp) -> None:
-        """The share of this thread: tiles ``total*tid/nt`` to ``total*(tid+1)/nt``, cut to this run."""
+        """The share of this thread: its tiles of all, cut to this run."""
         if self.target.kind == "gpu":
             self._bound(op)
             return
@@ -197,7 +204,7 @@ class FunctionEmitter:
             low = self._clamp(low, first, count)
             high = self._clamp(high, first, count)
         body, done = self.out.label(), self.out.label()
-        guard = self.out.value(f"icmp slt i64 {low}, {high}")
+        guard = self.out.value(f"icmp slt {self.index} {low}, {high}")
         self.out.emit(f"  br i1 {guard}, label %{body}, label %{done}\n{body}:")
         self.block = body
         self._loop(op.body.block, low, high, None)
@@ -207,9 +214,9 @@ class FunctionEmitter:
     def _bound(self, op: ParallelOp) -> None:
         """The tile whose number this block or thread has, if there is one."""
         number = self._number(op)
-        iv = self.out.value(f"sub i64 {number}, {op.first.value.data}")
+        iv = self.out.value(f"sub {self.index} {number}, {op.first.value.data}")
         body, done = self.out.label(), self.out.label()
-        inside = self.out.value(f"icmp ult i64 {iv}, {op.count.value.data}")
+        inside = self.out.value(f"icmp ult {self.index} {iv}, {op.count.value.data}")
         self.out.emit(f"  br i1 {inside}, label %{body}, label %{done}\n{body}:")
         self.block = body
         block = op.body.block
@@ -228,12 +235,14 @@ class FunctionEmitter:
         intrinsic = self.target.index_registers.get(op.bind.data) if op.bind is not None else None
         if intrinsic is None:
             raise InternalError(f"a parallel loop is bound to nothing that {self.target.name} has")
-        return self.out.value(f"zext i32 {self.out.call('i32', intrinsic, [])} to i64")
+        return self.out.value(f"zext i32 {self.out.call('i32', intrinsic, [])} to {self.index}")
 
     def _clamp(self, value: str, first: int, count: int) -> str:
-        moved = self.out.value(f"sub i64 {value}, {first}")
-        low = self.out.call("i64", "llvm.smax.i64", [("i64", moved), ("i64", "0")])
-        return self.out.call("i64", "llvm.smin.i64", [("i64", low), ("i64", str(count))])
+        moved = self.out.value(f"sub {self.index} {value}, {first}")
+        return self._extremum("smin", self._extremum("smax", moved, "0"), str(count))
+
+    def _extremum(self, kind: str, a: str, b: str) -> str:
+        return self.out.call(self.index, f"llvm.{kind}.{self.index}", [(self.index, a), (self.index, b)])
 
     def _shares(self, block: Block) -> None:
         """At the function's entry: this thread's range for every number of tiles that occurs."""
@@ -241,13 +250,21 @@ class FunctionEmitter:
             return
         for op in block.walk():
             if isinstance(op, ParallelOp) and op.tiles.value.data not in self.shares:
-                total = op.tiles.value.data
-                next_tid = self.out.value("add nuw nsw i64 %tid, 1")
-                bounds: list[str] = []
-                for tid in ("%tid", next_tid):
-                    scaled = self.out.value(f"mul nuw nsw i64 {tid}, {total}")
-                    bounds.append(self.out.value(f"udiv i64 {scaled}, %nt"))
-                self.shares[total] = (bounds[0], bounds[1])
+                self.shares[op.tiles.value.data] = self._share(op.tiles.value.data)
+
+    def _share(self, total: int) -> tuple[str, str]:
+        """Where this thread's tiles begin and end: all threads have as many, the first ones one more of the rest."""
+        index = self.index
+        each = self.out.value(f"udiv {index} {total}, %nt")
+        taken = self.out.value(f"mul nuw nsw {index} {each}, %nt")
+        rest = self.out.value(f"sub nuw nsw {index} {total}, {taken}")
+        following = self.out.value(f"add nuw nsw {index} %tid, 1")
+        bounds: list[str] = []
+        for tid in ("%tid", following):
+            scaled = self.out.value(f"mul nuw nsw {index} {tid}, {each}")
+            more = self._extremum("umin", tid, rest)
+            bounds.append(self.out.value(f"add nuw nsw {index} {scaled}, {more}"))
+        return bounds[0], bounds[1]
 
     def _loop(self, body: Block, low: str, high: str, op: ForOp | None) -> None:
         """A counted loop that runs at least once; carried tiles become one phi per register."""
@@ -268,12 +285,12 @@ class FunctionEmitter:
         for inner in body.ops:
             if inner is not last:
                 self._operation(inner)
-        following = self.out.value(f"add nuw nsw i64 {iv}, 1")
-        again = self.out.value(f"icmp slt i64 {following}, {high}")
+        following = self.out.value(f"add nuw nsw {self.index} {iv}, 1")
+        again = self.out.value(f"icmp slt {self.index} {following}, {high}")
         latch = self.block
         self.out.emit(f"  br i1 {again}, label %{head}, label %{exit_}\n{exit_}:")
         self.block = exit_
-        lines = [f"  {iv} = phi i64 [{low}, %{before}], [{following}, %{latch}]"]
+        lines = [f"  {iv} = phi {self.index} [{low}, %{before}], [{following}, %{latch}]"]
         if op is not None:
             for init, registers, value, result in zip(inits, phis, last.values, op.res):
                 final = self.tiles[result] = self.tiles[value]
@@ -291,7 +308,7 @@ def _vector_type(tile: TileType) -> str:
 def emit_kernel(kernel: KernelOp, target: Target) -> str:
     """The LLVM IR module text of one kernel, ready to compile.
 
-    The function takes one pointer per buffer, then the thread's number and the number of threads (i64).
+    The function takes one pointer per buffer, then the thread's number and their number, each as wide as an address.
     Raises InternalError for an operation without a form on the target.
     """
     emitter = FunctionEmitter(kernel, target)

@@ -270,9 +270,11 @@ class TileEmitter:
     def _make_index(self, number: int, offset: int, lane: int, element: Attribute) -> str:
         scalar = spelling(element)[0]
         base = self.index_bases[number]
-        value = self.out.value(f"add i64 {base}, {offset}")
-        if scalar != "i64":
-            value = self.out.value(f"trunc i64 {value} to {scalar}")
+        index = self.ctx.target.index
+        value = self.out.value(f"add {index} {base}, {offset}")
+        if scalar != index:
+            narrower = int(scalar[1:]) < int(index[1:])
+            value = self.out.value(f"{'trunc' if narrower else 'sext'} {index} {value} to {scalar}")
         if self.ctx.width == 1:
             return value
         splat = self.ctx.splat(element, value)

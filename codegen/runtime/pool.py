@@ -30,7 +30,7 @@ _BLOCKED_SIGNALS = ((1 << 64) - 1) ^ sum(1 << (signal - 1) for signal in _UNBLOC
 
 
 def pool_ir(name: str, platform: Platform) -> str:
-    """The pool's functions for model ``name``; it expects ``@name_steps(ptr frame, i64 thread, i64
+    """The pool's functions for model ``name``; it expects ``@name_steps(ptr frame, i32 thread, i32
     threads)``.
 
     Defines ``@name_start(ctx, threads)``, ``@name_stop(ctx)``, ``@name_fork(ctx, frame, threads)`` and
@@ -47,7 +47,7 @@ def _declarations(platform: Platform) -> str:
 declare i32 @pthread_create(ptr, ptr, ptr, ptr) nounwind
 declare i32 @pthread_join(LONG, ptr) nounwind
 declare LONG @syscall(LONG, ...) nounwind
-declare i64 @llvm.ctpop.i64(i64)
+declare i32 @llvm.ctpop.i32(i32)
 """
 
 
@@ -106,14 +106,13 @@ out:
   ret void
 }}
 
-define internal void @NAME_barrier(ptr %ctx, i32 %phase, i64 %threads) nounwind UNWIND {{
+define internal void @NAME_barrier(ptr %ctx, i32 %phase, i32 %threads) nounwind UNWIND {{
 entry:
-  %alone = icmp eq i64 %threads, 1
+  %alone = icmp eq i32 %threads, 1
   br i1 %alone, label %out, label %meet
 meet:
   %event = getelementptr i8, ptr %ctx, i64 {ctx.BARRIER}
-  %threads32 = trunc i64 %threads to i32
-  %target = mul i32 %phase, %threads32
+  %target = mul i32 %phase, %threads
   %spins.at = getelementptr i8, ptr %ctx, i64 {ctx.SPINS}
   %spins = load i32, ptr %spins.at, align 4
   call void @NAME_signal(ptr %event, i32 %target)
@@ -132,8 +131,7 @@ define internal ptr @NAME_worker(ptr %ctx) nounwind UNWIND {{
 entry:
   %started = getelementptr i8, ptr %ctx, i64 {ctx.STARTED}
   %earlier = atomicrmw add ptr %started, i32 1 seq_cst, align 4
-  %number32 = add i32 %earlier, 1
-  %number = zext i32 %number32 to i64
+  %number = add i32 %earlier, 1
   %fork = getelementptr i8, ptr %ctx, i64 {ctx.FORK}
   %done = getelementptr i8, ptr %ctx, i64 {ctx.DONE}
   %stop.at = getelementptr i8, ptr %ctx, i64 {ctx.STOP}
@@ -151,10 +149,9 @@ wait:
   br i1 %ends, label %end, label %work
 work:
   %frame = load ptr, ptr %job.at, align 8
-  %threads32 = load i32, ptr %threads.at, align 4
-  %threads = zext i32 %threads32 to i64
-  %others = sub i32 %threads32, 1
-  call void @NAME_steps(ptr %frame, i64 %number, i64 %threads)
+  %threads = load i32, ptr %threads.at, align 4
+  %others = sub i32 %threads, 1
+  call void @NAME_steps(ptr %frame, i32 %number, i32 %threads)
   call void @NAME_signal(ptr %done, i32 %others)
   br label %wait
 end:
@@ -174,8 +171,7 @@ define internal void @NAME_fork(ptr %ctx, ptr %frame, i32 %threads) nounwind UNW
   %calls = load atomic i32, ptr %fork monotonic, align 4
   %call = add i32 %calls, 1
   call void @NAME_signal(ptr %fork, i32 %call)
-  %threads64 = zext i32 %threads to i64
-  call void @NAME_steps(ptr %frame, i64 0, i64 %threads64)
+  call void @NAME_steps(ptr %frame, i32 0, i32 %threads)
   %others = sub i32 %threads, 1
   call void @NAME_await(ptr %done, i32 %others, i32 %spins)
   ret void
@@ -191,22 +187,21 @@ entry:
   %mask = alloca [{_AFFINITY_BYTES} x i8], align 8
   %bytes = call LONG (LONG, ...) @syscall(
     LONG {platform.sched_getaffinity}, LONG 0, LONG {_AFFINITY_BYTES}, ptr %mask)
-  %words = sdiv LONG %bytes, 8
+  %words = sdiv LONG %bytes, 4
   %some = icmp sgt LONG %words, 0
   br i1 %some, label %count, label %unknown
 count:
   %index = phi LONG [ 0, %entry ], [ %next, %count ]
-  %sum = phi i64 [ 0, %entry ], [ %more, %count ]
-  %at = getelementptr i64, ptr %mask, LONG %index
-  %word = load i64, ptr %at, align 8
-  %ones = call i64 @llvm.ctpop.i64(i64 %word)
-  %more = add i64 %sum, %ones
+  %sum = phi i32 [ 0, %entry ], [ %more, %count ]
+  %at = getelementptr i32, ptr %mask, LONG %index
+  %word = load i32, ptr %at, align 4
+  %ones = call i32 @llvm.ctpop.i32(i32 %word)
+  %more = add i32 %sum, %ones
   %next = add LONG %index, 1
   %again = icmp slt LONG %next, %words
   br i1 %again, label %count, label %known
 known:
-  %processors = trunc i64 %more to i32
-  ret i32 %processors
+  ret i32 %more
 unknown:
   ret i32 1
 }}

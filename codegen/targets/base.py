@@ -49,6 +49,9 @@ class Target:
     that is the same in all lanes reaches a multiply-add: ``memory`` (a broadcasting load) or ``lane`` (by-lane
     forms that need the operand packed). ``accumulators`` is the largest register tile that does not spill.
 
+    ``pointer_bytes`` is the size of an address (and of C's long and size_t); ``abi`` names the calling convention
+    where LLVM does not derive it from the triple.
+
     On GPUs ``index_registers`` gives the intrinsic that reads a block's or thread's number by what a schedule binds
     loops to (``block.x``), ``convention`` and ``address_space`` are those of kernels and their pointers, and
     ``thread_limit`` is the function attribute for the threads of a block, with ``{0}`` for their number.
@@ -74,11 +77,18 @@ class Target:
     index_registers: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     thread_limit: str = ""
     endian: Literal["little"] = "little"
+    pointer_bytes: int = 8
+    abi: str = ""
 
     @property
     def attributes(self) -> str:
         """LLVM function attributes that every kernel gets."""
         return f'"prefer-vector-width"="{self.vector_bytes * 8}"' if self.kind == "cpu" else ""
+
+    @property
+    def index(self) -> str:
+        """LLVM's type of loop counters, offsets and thread numbers: an integer as wide as an address."""
+        return f"i{8 * self.pointer_bytes}"
 
     def lanes(self, dtype_bytes: int) -> int:
         """Elements of ``dtype_bytes`` bytes in one vector register."""
