@@ -24,13 +24,16 @@ from mlc.errors import InternalError, UsageError
 Space = Literal["input", "output", "weights", "arena", "status", "dims"]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_ITEM_BYTES = {"bool": 1, "int4": 1, "uint4": 1, "bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1}
+_ITEM_BYTES = {"bool": 1, "int4": 1, "uint4": 1, "int2": 1, "uint2": 1, "bfloat16": 2}
+_NARROW_FLOAT = re.compile(r"float[468]_")
 
 
 def item_bytes(dtype: str) -> int:
     """Bytes of one element of a NumPy (or ml_dtypes) type name."""
     if dtype in _ITEM_BYTES:
         return _ITEM_BYTES[dtype]
+    if _NARROW_FLOAT.match(dtype):
+        return 1
     bits = re.search(r"\d+\Z", dtype)
     if bits is None:
         raise InternalError(f"dtype {dtype} has no size")

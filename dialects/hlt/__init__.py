@@ -13,6 +13,7 @@ from mlc.dialects.hlt.elementwise import (
     AddOp,
     AndOp,
     BinaryOp,
+    BitcastOp,
     CastOp,
     CompareOp,
     DivOp,
@@ -60,6 +61,7 @@ from mlc.dialects.hlt.math import (
     TanhOp,
     TanOp,
 )
+from mlc.dialects.hlt.narrow import is_narrow
 from mlc.dialects.hlt.normalization import BatchNormOp, GroupNormOp, LayerNormOp, LrnOp, RmsNormOp
 from mlc.dialects.hlt.recurrent import ACTIVATIONS, GruOp, LstmOp, RnnOp
 from mlc.dialects.hlt.reduction import ArgReduceOp, ReduceOp, ReduceWindowOp, ScanOp, SortOp, TopKOp
@@ -95,6 +97,7 @@ __all__ = [
     "AttentionOp",
     "BatchNormOp",
     "BinaryOp",
+    "BitcastOp",
     "BroadcastOp",
     "CastOp",
     "CeilOp",
@@ -176,6 +179,7 @@ __all__ = [
     "is_bool",
     "is_float",
     "is_integer",
+    "is_narrow",
     "node_name",
     "numpy_dtype",
     "shape_of",

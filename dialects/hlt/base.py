@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 from xdsl.dialects.builtin import DenseArrayBase, TensorType, i32
 from xdsl.ir import Attribute, Operation, OpResult, SSAValue, SSAValues
@@ -29,6 +29,7 @@ from xdsl.utils.exceptions import VerifyException
 
 from mlc.dialects.hlt.dtypes import ELEMENT_TYPES, tensor_type
 from mlc.dialects.hlt.fields import Field, fail
+from mlc.dialects.hlt.narrow import is_narrow
 
 Value = SSAValue | Operation
 """What constructors take as an operand: a value, or an operation with one result."""
@@ -98,6 +99,9 @@ class HltOp(IRDLOperation):
 
     traits = traits_def(Pure())
 
+    MOVES: ClassVar[bool] = False
+    """Whether elements are moved or converted only, so that operands may be of narrow types."""
+
     def __init__(self, operands: Sequence[Value | None], **attributes: Any) -> None:
         """Operands in order, ``None`` for one left out; attributes as plain values, ``None`` if not given."""
         fields = fields_of(type(self))
@@ -111,11 +115,20 @@ class HltOp(IRDLOperation):
         values = [SSAValue.get(operand) for operand in operands if operand is not None]
         Operation.__init__(self, operands=values, properties=properties)
         try:
+            self.check_narrow()
             types = self.infer()
         except VerifyException:
             self.operands = ()
             raise
         self.results = SSAValues(OpResult(type_, self, index) for index, type_ in enumerate(types))
+
+    def check_narrow(self) -> None:
+        """[narrow_element_type] nothing is computed in narrow types."""
+        if self.MOVES:
+            return
+        for operand in self.operands:
+            if is_narrow(tensor(operand).element):
+                raise fail("narrow_element_type", f"{self.name} can't compute in {tensor(operand).element}; cast first")
 
     def infer(self) -> tuple[TensorType, ...]:
         """Checks every constraint of the operation and returns its result types (without layouts)."""
@@ -126,6 +139,7 @@ class HltOp(IRDLOperation):
         for name, field in fields_of(type(self)).items():
             if name in self.properties:
                 field.check(field.decode(self.properties[name]))
+        self.check_narrow()
         for expected, result in zip(self.infer(), self.results, strict=True):
             if tensor(result) != tensor_of(expected):
                 raise fail("result_type", f"{self.name} yields {expected}, but its result is {result.type}")

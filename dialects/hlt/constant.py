@@ -17,6 +17,7 @@ from xdsl.traits import ConstantLike, Pure
 from mlc.dialects.hlt.base import TENSOR, HltOp, hlt_op, tensor_of
 from mlc.dialects.hlt.dtypes import element_type, is_float, numpy_dtype, tensor_type
 from mlc.dialects.hlt.fields import fail
+from mlc.dialects.hlt.narrow import bit_width, is_narrow
 from mlc.dialects.weights_attr import WeightAttr
 
 INLINE_LIMIT = 16
@@ -82,13 +83,13 @@ class ConstantOp(HltOp):
         return (declared.type,)
 
     def print(self, printer: Printer) -> None:
-        """Prints ``value`` and the type; infinities and NaN as raw bytes, the one form that reads back."""
+        """Prints ``value`` and the type; what only raw bytes read back as it is (infinities, NaN), as these."""
         printer.print_string(" ")
         if isinstance(self.value, WeightAttr):
             printer.print_attribute(self.value)
             printer.print_string(" : ")
             printer.print_attribute(self.result.type)
-        elif _is_finite(self.value):
+        elif _reads_back(self.value):
             printer.print_attribute(self.value)
         else:
             printer.print_string(f'dense<"0x{cast(Dense, self.value).data.data.hex().upper()}"> : ')
@@ -151,6 +152,8 @@ def constant_value(value: Operation | Attribute) -> np.ndarray[Any, Any] | None:
     dtype = numpy_dtype(element)
     if dtype == np.bool_:
         flat = np.frombuffer(stored.data.data, dtype=np.uint8) != 0
+    elif is_narrow(element):
+        flat = (np.frombuffer(stored.data.data, dtype=np.uint8) & ((1 << bit_width(element)) - 1)).view(dtype)
     else:
         flat = np.frombuffer(stored.data.data, dtype=dtype)
     array = np.broadcast_to(flat.reshape(()), shape) if flat.size == 1 else flat.reshape(shape)
@@ -158,10 +161,14 @@ def constant_value(value: Operation | Attribute) -> np.ndarray[Any, Any] | None:
     return array
 
 
-def _is_finite(attr: Attribute) -> bool:
+def _reads_back(attr: Attribute) -> bool:
+    """Whether xDSL's text of a dense attribute reads back bit for bit: finite numbers of types that aren't narrow."""
     array = constant_value(attr)
+    if array is None:
+        return True
+    element = element_type(array.dtype)
     with np.errstate(invalid="ignore"):  # signalling NaNs
-        return array is None or not is_float(element_type(array.dtype)) or bool(np.isfinite(array).all())
+        return not is_narrow(element) and (not is_float(element) or bool(np.isfinite(array).all()))
 
 
 def _to_bytes(array: np.ndarray[Any, Any]) -> bytes:

@@ -27,6 +27,8 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute
 
+from mlc.dialects.hlt.narrow import NARROW_DTYPES
+
 ui8 = IntegerType(8, Signedness.UNSIGNED)
 ui16 = IntegerType(16, Signedness.UNSIGNED)
 ui32 = IntegerType(32, Signedness.UNSIGNED)
@@ -46,6 +48,7 @@ _NUMPY: dict[Attribute, np.dtype[Any]] = {
     ui32: np.dtype(np.uint32),
     ui64: np.dtype(np.uint64),
     i1: np.dtype(np.bool_),
+    **NARROW_DTYPES,
 }
 _ELEMENT = {dtype: element for element, dtype in _NUMPY.items()}
 
@@ -75,7 +78,7 @@ def is_bool(element: Attribute) -> bool:
 
 def is_integer(element: Attribute) -> bool:
     """Whether ``element`` is an integer of 8 bits or more."""
-    return isinstance(element, IntegerType) and element != i1
+    return isinstance(element, IntegerType) and element.width.data >= 8
 
 
 @lru_cache(maxsize=4096)

@@ -12,6 +12,7 @@ from xdsl.irdl import operand_def, result_def
 from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, tensor
 from mlc.dialects.hlt.dtypes import ELEMENT_TYPES, is_bool, is_float, tensor_type
 from mlc.dialects.hlt.fields import Bool, Element, Enum, fail
+from mlc.dialects.hlt.narrow import EXPONENT, bit_width
 
 
 def _any_element(element: Attribute) -> bool:
@@ -241,6 +242,7 @@ class SelectOp(HltOp):
     """
 
     name = "hlt.select"
+    MOVES: ClassVar[bool] = True
 
     cond = operand_def(TENSOR)
     on_true = operand_def(TENSOR)
@@ -265,13 +267,16 @@ class CastOp(HltOp):
     """Conversion to ``dtype``.
 
     Floats round to nearest even. Float to integer truncates, saturates, and takes NaN to 0, whatever
-    ``saturate`` says (it is for narrow float types). Integer to integer wraps. To i1: whether the element
-    differs from zero.
+    ``saturate`` says: with it, what is too large for a narrow float type becomes its largest number (an infinity,
+    too), else an infinity, or NaN in a type without. Integer to integer wraps; to integers of 2 or 4 bits floats
+    go by way of i32. To i1: whether the element differs
+    from zero.
 
     ``%1 = hlt.cast %0 <dtype = i32, saturate = true> : (tensor<2xf32>) -> tensor<2xi32>``
     """
 
     name = "hlt.cast"
+    MOVES: ClassVar[bool] = True
 
     x = operand_def(TENSOR)
     dtype = Element()
@@ -282,10 +287,41 @@ class CastOp(HltOp):
         super().__init__((x,), dtype=dtype, saturate=saturate)
 
     def infer(self) -> tuple[TensorType, ...]:
-        """[element_type] ``dtype`` is one that hlt has."""
+        """[element_type] ``dtype`` is one that hlt has; [cast_target] and not f8E8M0FNU."""
         if self.dtype not in ELEMENT_TYPES:
             raise fail("element_type", f"{self.dtype} is not an element type of hlt")
+        if self.dtype == EXPONENT:
+            raise fail(
+                "cast_target", f"{self.name} to {self.dtype} has no one rounding; write it with {BitcastOp.name}"
+            )
         return (tensor_type(tensor(self.x).shape, self.dtype),)
+
+
+@hlt_op
+class BitcastOp(HltOp):
+    """The same bits read as ``dtype``, of as many bits.
+
+    ``%1 = hlt.bitcast %0 <dtype = i32> : (tensor<2xf32>) -> tensor<2xi32>``
+    """
+
+    name = "hlt.bitcast"
+    MOVES: ClassVar[bool] = True
+
+    x = operand_def(TENSOR)
+    dtype = Element()
+    result = result_def(TENSOR)
+
+    def __init__(self, x: Value, dtype: Attribute) -> None:
+        super().__init__((x,), dtype=dtype)
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """[element_type] ``dtype`` is one that hlt has; [bit_width] elements have as many bits, and more than one."""
+        if self.dtype not in ELEMENT_TYPES:
+            raise fail("element_type", f"{self.dtype} is not an element type of hlt")
+        shape, element = tensor(self.x)
+        if bit_width(element) != bit_width(self.dtype) or (element != self.dtype and is_bool(element)):
+            raise fail("bit_width", f"{element} and {self.dtype} don't have the same number of bits")
+        return (tensor_type(shape, self.dtype),)
 
 
 @hlt_op

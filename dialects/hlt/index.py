@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from xdsl.dialects.builtin import TensorType
 from xdsl.irdl import operand_def, result_def
 
@@ -9,6 +11,7 @@ from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, tensor
 from mlc.dialects.hlt.dtypes import i32, i64, is_bool, tensor_type
 from mlc.dialects.hlt.elementwise import same_element_type
 from mlc.dialects.hlt.fields import Enum, Int, fail
+from mlc.dialects.hlt.narrow import is_narrow
 from mlc.dialects.hlt.shape import check_axis
 
 
@@ -26,6 +29,7 @@ class GatherOp(HltOp):
     """
 
     name = "hlt.gather"
+    MOVES: ClassVar[bool] = True
 
     x = operand_def(TENSOR)
     indices = operand_def(TENSOR)
@@ -52,6 +56,7 @@ class GatherElementsOp(HltOp):
     """
 
     name = "hlt.gather_elements"
+    MOVES: ClassVar[bool] = True
 
     x = operand_def(TENSOR)
     indices = operand_def(TENSOR)
@@ -78,6 +83,7 @@ class GatherNdOp(HltOp):
     """
 
     name = "hlt.gather_nd"
+    MOVES: ClassVar[bool] = True
 
     x = operand_def(TENSOR)
     indices = operand_def(TENSOR)
@@ -110,7 +116,7 @@ class ScatterOp(HltOp):
         """[index_type], [same_element_type], [numeric_element_type] to combine, [updates_shape]."""
         check_indices(indices)
         same_element_type(self.name, x, updates)
-        if self.reduction != "none" and is_bool(x.element):
+        if self.reduction != "none" and (is_bool(x.element) or is_narrow(x.element)):
             raise fail("numeric_element_type", f"{self.name} can't combine {x.element}")
         if updates.shape != expected:
             raise fail("updates_shape", f"updates have shape {updates.shape}, must have {expected}")
@@ -127,6 +133,7 @@ class ScatterElementsOp(ScatterOp):
     """
 
     name = "hlt.scatter_elements"
+    MOVES: ClassVar[bool] = True
 
     axis = Int()
 
@@ -153,6 +160,7 @@ class ScatterNdOp(ScatterOp):
     """
 
     name = "hlt.scatter_nd"
+    MOVES: ClassVar[bool] = True
 
     def __init__(self, x: Value, indices: Value, updates: Value, *, reduction: str = "none") -> None:
         super().__init__((x, indices, updates), reduction=reduction)

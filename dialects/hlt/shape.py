@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 from xdsl.dialects.builtin import TensorType
 from xdsl.ir import Attribute
@@ -12,6 +13,7 @@ from xdsl.irdl import operand_def, result_def, var_operand_def
 from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, tensor
 from mlc.dialects.hlt.dtypes import ELEMENT_TYPES, is_bool, tensor_type
 from mlc.dialects.hlt.fields import Element, Enum, Float, Int, Ints, fail
+from mlc.dialects.hlt.narrow import is_narrow
 
 
 def check_axis(axis: int, rank: int) -> None:
@@ -48,6 +50,7 @@ class BroadcastOp(HltOp):
     """
 
     name = "hlt.broadcast"
+    MOVES: ClassVar[bool] = True
 
     x = operand_def(TENSOR)
     shape = Ints()
@@ -77,6 +80,7 @@ class ReshapeOp(HltOp):
     """
 
     name = "hlt.reshape"
+    MOVES: ClassVar[bool] = True
 
     x = operand_def(TENSOR)
     shape = Ints()
@@ -102,6 +106,7 @@ class TransposeOp(HltOp):
     """
 
     name = "hlt.transpose"
+    MOVES: ClassVar[bool] = True
 
     x = operand_def(TENSOR)
     permutation = Ints()
@@ -126,6 +131,7 @@ class SliceOp(HltOp):
     """
 
     name = "hlt.slice"
+    MOVES: ClassVar[bool] = True
 
     x = operand_def(TENSOR)
     starts = Ints()
@@ -161,6 +167,7 @@ class ReverseOp(HltOp):
     """Flips the order along ``axes``. ``%1 = hlt.reverse %0 <axes = [0]> : tensor<2x3xf32>``"""
 
     name = "hlt.reverse"
+    MOVES: ClassVar[bool] = True
 
     x = operand_def(TENSOR)
     axes = Ints()
@@ -190,6 +197,7 @@ class PadOp(HltOp):
     """
 
     name = "hlt.pad"
+    MOVES: ClassVar[bool] = True
 
     x = operand_def(TENSOR)
     low = Ints()
@@ -229,6 +237,7 @@ class ConcatOp(HltOp):
     """
 
     name = "hlt.concat"
+    MOVES: ClassVar[bool] = True
 
     inputs = var_operand_def(TENSOR)
     axis = Int()
@@ -276,7 +285,7 @@ class IotaOp(HltOp):
         check_axis(self.axis, len(self.shape))
         if self.dtype not in ELEMENT_TYPES:
             raise fail("element_type", f"{self.dtype} is not an element type of hlt")
-        if is_bool(self.dtype):
+        if is_bool(self.dtype) or is_narrow(self.dtype):
             raise fail("numeric_element_type", f"{self.name} is not defined on {self.dtype}")
         return (tensor_type(self.shape, self.dtype),)
 

@@ -9,7 +9,7 @@ import numpy as np
 from xdsl.ir import Operation
 
 from mlc.dialects import hlt
-from mlc.dialects.interpreters.numerics import cast, to_double
+from mlc.dialects.interpreters.numerics import cast, round_to, to_double
 from mlc.dialects.interpreters.registry import Array, reference
 
 
@@ -131,7 +131,14 @@ def select(_: hlt.SelectOp, cond: Array, on_true: Array, on_false: Array) -> Arr
 def convert(op: hlt.CastOp, x: Array) -> Array:
     """Rounds to the target type, but leaves f32 to ``evaluate``, which rounds to it unless it widens."""
     dtype = hlt.numpy_dtype(op.dtype)
-    return to_double(x) if dtype == np.float32 else cast(x, dtype)
+    return to_double(x) if dtype == np.float32 else cast(x, dtype, saturate=op.saturate)
+
+
+@reference(hlt.BitcastOp, moves_data=True)
+def bitcast(op: hlt.BitcastOp, x: Array) -> Array:
+    """``numpy.view``."""
+    source = np.ascontiguousarray(round_to(x, hlt.numpy_dtype(hlt.element_of(op.x))))
+    return source.view(hlt.numpy_dtype(op.dtype)).reshape(x.shape)
 
 
 @reference(hlt.IsInfOp)

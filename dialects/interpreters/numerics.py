@@ -8,7 +8,8 @@ import ml_dtypes
 import numpy as np
 from xdsl.ir import Attribute
 
-from mlc.dialects.hlt.dtypes import is_float, numpy_dtype
+from mlc.dialects.hlt.dtypes import element_type, is_float, numpy_dtype
+from mlc.dialects.hlt.narrow import FLOAT_FORMATS, bit_width, is_narrow, is_narrow_integer
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -32,14 +33,24 @@ def round_to(array: Array, dtype: np.dtype[Any]) -> Array:
     """``array`` in ``dtype`` after one rounding to nearest even; integers wrap."""
     if array.dtype == dtype:
         return array
+    element = element_type(dtype)
+    if element in FLOAT_FORMATS:
+        return _to_narrow_float(array, element, saturate=True)
     with np.errstate(over="ignore", invalid="ignore"):
         if dtype == _BFLOAT16 and array.dtype == np.float64:
             return _round_to_odd(array).astype(dtype)
         return array.astype(dtype)
 
 
-def cast(array: Array, dtype: np.dtype[Any]) -> Array:
+def cast(array: Array, dtype: np.dtype[Any], *, saturate: bool = True) -> Array:
     """``hlt.cast``: floats to integers truncate, saturate and take NaN to 0; to bool is unequal to 0."""
+    source, target = element_type(array.dtype), element_type(dtype)
+    if is_narrow_integer(source):
+        array = array.astype(_carrier(source))
+    if is_narrow_integer(target):
+        return _to_narrow_integer(array, target)
+    if target in FLOAT_FORMATS:
+        return _to_narrow_float(to_double(array), target, saturate=saturate)
     if dtype == np.bool_:
         return array != 0
     if dtype.kind in "iu":
@@ -51,6 +62,8 @@ def to_double(array: Array) -> Array:
     """``array`` as float64; of 64-bit integers, such that one more rounding gives the nearest narrower float."""
     if array.dtype in _NARROW or array.dtype == np.float64:
         return lift(array)
+    if is_narrow(element_type(array.dtype)):
+        return array.astype(np.float64)
     return (_fit_double(array) if array.dtype.itemsize == 8 else array).astype(np.float64)
 
 
@@ -79,6 +92,32 @@ def _saturate(array: Array, dtype: np.dtype[Any]) -> Array:
     converted = np.where(inside, whole, 0.0).astype(dtype)
     least, most = dtype.type(info.min), dtype.type(info.max)
     return np.where(whole >= high, most, np.where(whole <= low, least, converted))
+
+
+def _carrier(element: Attribute) -> np.dtype[Any]:
+    """The integers of 8 bits with the signedness of a narrow integer."""
+    return np.dtype(np.uint8 if str(element).startswith("u") else np.int8)
+
+
+def _to_narrow_integer(array: Array, element: Attribute) -> Array:
+    """Of integers the lowest bits stay; floats become i32 first."""
+    whole = array if array.dtype.kind in "iub" else _saturate(to_double(array), np.dtype(np.int32))
+    return (whole.astype(np.uint8) & ((1 << bit_width(element)) - 1)).view(numpy_dtype(element))
+
+
+def _to_narrow_float(array: Array, element: Attribute, *, saturate: bool) -> Array:
+    """float64 rounded to the nearest of the numbers that the codes stand for, of two equally near to the even code."""
+    form, dtype = FLOAT_FORMATS[element], numpy_dtype(element)
+    numbers = np.arange(form.largest + 1, dtype=np.uint8).view(dtype).astype(np.float64)
+    numbers = np.append(numbers, 2 * numbers[-1] - numbers[-2])
+    magnitude = np.nan_to_num(np.abs(array), nan=0.0)
+    below = np.clip(np.searchsorted(numbers, magnitude, side="right") - 1, 0, form.largest)
+    middle = (numbers[below] + numbers[below + 1]) / 2
+    code = below + ((magnitude > middle) | ((magnitude == middle) & (below % 2 == 1)))
+    code = np.where(code > form.largest, form.largest if saturate else form.beyond, code)
+    signed = np.signbit(array) & (form.negative_zero | (code != 0))
+    code = np.where(np.isnan(array), form.nan, code | (signed.astype(code.dtype) << form.sign))
+    return code.astype(np.uint8).view(dtype)
 
 
 def _round_to_odd(array: Array) -> Array:

@@ -28,6 +28,7 @@ EXACT: frozenset[type[Operation]] = frozenset(
     {
         hlt.AbsOp,
         hlt.AddOp,
+        hlt.BitcastOp,
         hlt.CastOp,
         hlt.CeilOp,
         hlt.CompareOp,
@@ -263,6 +264,12 @@ class Builder:
             scalar = self.constant(np.asarray(x.uniform))
             return self.broadcast_to(self.cast(scalar, dtype, saturate=saturate), x.shape)
         return self.op(hlt.CastOp, x, dtype=hlt.element_type(np.dtype(dtype)), saturate=saturate)
+
+    def bitcast(self, x: Value, dtype: DTypeLike) -> Value:
+        """The bits of ``x`` as another dtype of the same width."""
+        if x.dtype == np.dtype(dtype):
+            return x
+        return self.op(hlt.BitcastOp, x, dtype=hlt.element_type(np.dtype(dtype)))
 
     def in_float(self, x: Value, compute: Callable[[Value], Value]) -> Value:
         """``compute(x)``; integers take part as f32 and the result is cast back."""

@@ -28,7 +28,7 @@ from mlc.lowering.graph.match import full, splat
 from mlc.lowering.graph.rewrite import Rules, run_rules
 from mlc.lowering.graph.rules.movement import movement_of_splat
 
-ELEMENTWISE = (hlt.UnaryOp, hlt.BinaryOp, hlt.SelectOp, hlt.CastOp)
+ELEMENTWISE = (hlt.UnaryOp, hlt.BinaryOp, hlt.SelectOp, hlt.CastOp, hlt.BitcastOp)
 MOVEMENT = (
     *(hlt.BroadcastOp, hlt.ReshapeOp, hlt.TransposeOp, hlt.SliceOp, hlt.ReverseOp),
     *(hlt.PadOp, hlt.ConcatOp, hlt.IotaOp),
@@ -36,7 +36,7 @@ MOVEMENT = (
 EXACT = (
     *MOVEMENT,
     *(hlt.AddOp, hlt.SubOp, hlt.MulOp, hlt.DivOp, hlt.MaximumOp, hlt.MinimumOp, hlt.NegOp, hlt.AbsOp),
-    *(hlt.SignOp, hlt.SqrtOp, hlt.ReciprocalOp, hlt.FloorOp, hlt.CeilOp, hlt.RoundOp, hlt.CastOp),
+    *(hlt.SignOp, hlt.SqrtOp, hlt.ReciprocalOp, hlt.FloorOp, hlt.CeilOp, hlt.RoundOp, hlt.CastOp, hlt.BitcastOp),
     *(hlt.CompareOp, hlt.SelectOp, hlt.AndOp, hlt.OrOp, hlt.XorOp, hlt.NotOp, hlt.ShiftLeftOp, hlt.ShiftRightOp),
     *(hlt.IsNanOp, hlt.IsInfOp, hlt.GatherOp, hlt.GatherElementsOp, hlt.GatherNdOp),
 )

@@ -27,7 +27,9 @@ class Prologue(IntEnum):
 
 
 ELEMENTWISE: frozenset[type[Operation]] = frozenset(
-    cls for cls in hlt.OPERATIONS if issubclass(cls, hlt.UnaryOp | hlt.BinaryOp) or cls in (hlt.SelectOp, hlt.CastOp)
+    cls
+    for cls in hlt.OPERATIONS
+    if issubclass(cls, hlt.UnaryOp | hlt.BinaryOp) or cls in (hlt.SelectOp, hlt.CastOp, hlt.BitcastOp)
 )
 """One element of each operand makes one element of the result."""
 
@@ -35,7 +37,7 @@ CHEAP: frozenset[type[Operation]] = frozenset(
     (
         *(hlt.AddOp, hlt.SubOp, hlt.MulOp, hlt.MaximumOp, hlt.MinimumOp, hlt.NegOp, hlt.AbsOp),
         *(hlt.AndOp, hlt.OrOp, hlt.XorOp, hlt.NotOp, hlt.ShiftLeftOp, hlt.ShiftRightOp),
-        *(hlt.CompareOp, hlt.SelectOp, hlt.CastOp, hlt.IsNanOp, hlt.IsInfOp),
+        *(hlt.CompareOp, hlt.SelectOp, hlt.CastOp, hlt.BitcastOp, hlt.IsNanOp, hlt.IsInfOp),
         *(hlt.FloorOp, hlt.CeilOp, hlt.RoundOp),
     )
 )

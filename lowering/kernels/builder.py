@@ -18,10 +18,12 @@ from xdsl.dialects.builtin import (
     StringAttr,
     TensorType,
     UnitAttr,
+    i8,
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.hlt import is_narrow
 from mlc.dialects.hlt.layout import LayoutAttr
 from mlc.dialects.loop import (
     STATUS,
@@ -96,13 +98,10 @@ class Place(NamedTuple):
 
 
 def signless(element: Attribute) -> Attribute:
-    """The element type of a buffer: unsigned integers are plain bits in memory."""
+    """The element type of a buffer: unsigned integers are plain bits in memory, narrow types bytes."""
+    if is_narrow(element):
+        return i8
     return IntegerType(element.width.data) if isinstance(element, IntegerType) else element
-
-
-def is_unsigned(element: Attribute) -> bool:
-    """Whether an hlt element type is an unsigned integer."""
-    return isinstance(element, IntegerType) and str(element).startswith("ui")
 
 
 def memref_type(type_: Attribute) -> MemRefType[Attribute]:
@@ -333,4 +332,10 @@ def splat_of(op: Operation) -> Splat | None:
     first = array.reshape(-1)[0]
     if array.size > 1 and any(array.strides) and not np.all((array == first) | ((array != array) & (first != first))):
         return None
-    return Splat(first.item() if hasattr(first, "item") else first, signless(_tensor(op.result.type).element_type))
+    return splat(first, _tensor(op.result.type).element_type)
+
+
+def splat(value: Any, element: Attribute) -> Splat:
+    """One number, a NumPy scalar of the element type, as a buffer holds it: the code of one of a narrow type."""
+    number = np.asarray(value)
+    return Splat((number.view(np.uint8) if is_narrow(element) else number).item(), signless(element))

@@ -10,9 +10,11 @@ from xdsl.dialects.builtin import IntegerType, i1
 from xdsl.ir import Operation, SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.hlt import is_narrow
 from mlc.dialects.hlt.base import element_of
 from mlc.dialects.loop import RemfOp
-from mlc.lowering.kernels.builder import KernelBuilder, ids, is_unsigned, lowers, result_dims, signless
+from mlc.lowering.kernels.builder import KernelBuilder, ids, lowers, result_dims, signless
+from mlc.lowering.narrow import decode, encode, is_unsigned
 from mlc.lowering.scalar import Scalar
 
 Form = Callable[[Scalar, Any, Sequence[SSAValue]], SSAValue]
@@ -114,8 +116,18 @@ def _compare(s: Scalar, op: hlt.CompareOp, a: Sequence[SSAValue]) -> SSAValue:
 
 
 def _cast(s: Scalar, op: hlt.CastOp, a: Sequence[SSAValue]) -> SSAValue:
-    to = element_of(op.result)
-    return s.cast(a[0], signless(to), from_unsigned=_unsigned(op), to_unsigned=is_unsigned(to))
+    source, to = element_of(op.x), element_of(op.result)
+    if source == to:
+        return a[0]
+    x = decode(s, a[0], source) if is_narrow(source) else a[0]
+    if is_narrow(to):
+        return encode(s, x, to, saturate=op.saturate, from_unsigned=_unsigned(op))
+    return s.cast(x, signless(to), from_unsigned=_unsigned(op), to_unsigned=is_unsigned(to))
+
+
+def _bitcast(s: Scalar, op: hlt.BitcastOp, a: Sequence[SSAValue]) -> SSAValue:
+    target = signless(element_of(op.result))
+    return a[0] if a[0].type == target else s.op(arith.BitcastOp, [a[0]], target)
 
 
 def _is_inf(s: Scalar, op: hlt.IsInfOp, a: Sequence[SSAValue]) -> SSAValue:
@@ -150,6 +162,7 @@ FORMS: dict[type[Operation], Form] = {
     hlt.CompareOp: _compare,
     hlt.SelectOp: lambda s, op, a: s.select(*a),
     hlt.CastOp: _cast,
+    hlt.BitcastOp: _bitcast,
     hlt.NegOp: lambda s, op, a: s.neg(a[0]),
     hlt.AbsOp: _absolute,
     hlt.SignOp: _sign,

@@ -12,8 +12,9 @@ from mlc.dialects.hlt.base import element_of, shape_of
 from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr, constant, subscript
 from mlc.errors import ModelError
-from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, ids, is_unsigned, lowers, result_dims
+from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, ids, lowers, result_dims
 from mlc.lowering.kernels.reduction import fold
+from mlc.lowering.narrow import is_unsigned
 from mlc.lowering.scalar import Scalar, last
 
 REDUCTIONS = {"add": "sum", "mul": "prod", "max": "max", "min": "min"}

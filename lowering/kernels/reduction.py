@@ -13,8 +13,9 @@ from mlc.dialects.hlt.base import element_of, shape_of
 from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr
 from mlc.errors import UnsupportedError
-from mlc.lowering.kernels.builder import KernelBuilder, Splat, ids, is_unsigned, lowers, result_dims
+from mlc.lowering.kernels.builder import KernelBuilder, Splat, ids, lowers, result_dims
 from mlc.lowering.kernels.contraction import accumulator
+from mlc.lowering.narrow import is_unsigned
 from mlc.lowering.scalar import Scalar, last
 
 

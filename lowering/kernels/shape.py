@@ -6,13 +6,16 @@ import itertools
 from collections.abc import Sequence
 from math import prod
 
+import numpy as np
 from xdsl.dialects.builtin import i64
 
 from mlc.dialects import hlt
-from mlc.dialects.hlt.base import shape_of
+from mlc.dialects.hlt import numpy_dtype
+from mlc.dialects.hlt.base import element_of, shape_of
+from mlc.dialects.interpreters.numerics import cast
 from mlc.dialects.loop import Dim
 from mlc.dialects.loop.affine import Expr, constant, floordiv, linear, mod
-from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, Splat, ids, lowers, result_dims, splat_of
+from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, Splat, ids, lowers, result_dims, splat, splat_of
 
 
 def copy(
@@ -138,7 +141,8 @@ def lower_pad(builder: KernelBuilder, op: hlt.PadOp) -> None:
     """The inside is a copy; the border is filled, or copied from where the mode says."""
     source = builder.source(op.x)
     target = builder.result(op.result)
-    fill = Splat(op.value, target.element)
+    element = element_of(op.x)
+    fill = splat(cast(np.asarray(op.value), numpy_dtype(element)), element)
     extents = shape_of(op.x)
     if op.mode == "constant":
         if prod(extents):

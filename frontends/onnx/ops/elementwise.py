@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import reduce
+from typing import Any
 
 import numpy as np
 from xdsl.ir import Operation
 
 from mlc.dialects import hlt
+from mlc.dialects.hlt.narrow import EXPONENT
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
@@ -142,12 +144,48 @@ def clip(b: Builder, node: Node) -> Value:
 
 @onnx_op("Cast")
 def cast(b: Builder, node: Node) -> Value:
-    return b.cast(node.input(0), node.dtype("to"), saturate=node.bool("saturate", True))
+    return _converted(b, node, node.dtype("to"))
 
 
 @onnx_op("CastLike")
 def cast_like(b: Builder, node: Node) -> Value:
-    return b.cast(node.input(0), node.input(1).dtype, saturate=node.bool("saturate", True))
+    return _converted(b, node, node.input(1).dtype)
+
+
+def _converted(b: Builder, node: Node, dtype: np.dtype[Any]) -> Value:
+    x, saturate = node.input(0), node.bool("saturate", True)
+    if hlt.element_type(dtype) == EXPONENT and x.dtype != dtype:
+        mode = node.string("round_mode", "up", choices=("up", "down", "nearest"))
+        return b.bitcast(exponent_of(b, b.cast(x, np.float32), mode, saturate=saturate), dtype)
+    return b.cast(x, dtype, saturate=saturate)
+
+
+def exponent_of(b: Builder, x: Value, mode: str, *, saturate: bool) -> Value:
+    """The exponent's bits of an f32, a ui8, rounded by the fraction as ONNX says; infinities and NaN are 255.
+
+    Half a power counts as more than half, unless the number is denormal.
+    """
+    bits = b.bitcast(x, np.uint32)
+    exponent = b.elementwise(hlt.AndOp, b.elementwise(hlt.ShiftRightOp, bits, 23), 0xFF)
+    fraction = b.elementwise(hlt.AndOp, bits, (1 << 23) - 1)
+    if mode == "down":
+        return b.cast(exponent, np.uint8)
+    most = 0 if mode == "up" else b.select(b.compare("eq", exponent, 0), b.full_like(bits, 1 << 22), (1 << 22) - 1)
+    highest = b.compare("lt", exponent, 0xFE if saturate else 0xFF)
+    larger = b.elementwise(hlt.AndOp, b.compare("gt", fraction, most), highest)
+    return b.cast(b.add(exponent, b.cast(larger, np.uint32)), np.uint8)
+
+
+@onnx_op("BitCast")
+def bit_cast(b: Builder, node: Node) -> Value:
+    """A boolean is a byte of 0 or 1."""
+    x, dtype = node.input(0), node.dtype("to")
+    if np.dtype(np.bool_) in (x.dtype, dtype):
+        if {x.dtype.itemsize, dtype.itemsize} != {1}:
+            raise node.invalid(f"{x.dtype} and {dtype} don't have the same number of bits")
+        byte = b.cast(x, np.uint8) if x.dtype == np.bool_ else b.bitcast(x, np.uint8)
+        return b.cast(byte, dtype) if dtype == np.bool_ else b.bitcast(byte, dtype)
+    return b.bitcast(x, dtype)
 
 
 @onnx_op("Identity")

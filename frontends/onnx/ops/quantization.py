@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from ml_dtypes import iinfo
 
 from mlc.dialects import hlt
+from mlc.dialects.hlt.narrow import FLOAT_FORMATS, is_narrow_integer
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.ops.convolution import add_channel_bias, convolve
@@ -32,12 +34,24 @@ def _spread(b: Builder, node: Node, parameter: Value, x: Value) -> Value:
     return b.slice_axis(b.reshape(spread, merged), axis, 0, x.shape[axis])
 
 
-def quantize(b: Builder, ratio: Value, zero_point: Value | None, dtype: np.dtype[Any]) -> Value:
-    """``saturate(round(ratio) + zero_point)``, rounding half to even; operands of one shape."""
+def quantize(
+    b: Builder, ratio: Value, zero_point: Value | None, dtype: np.dtype[Any], *, saturate: bool = True
+) -> Value:
+    """``saturate(round(ratio) + zero_point)``, rounding half to even; operands of one shape.
+
+    Floats of 8 bits or fewer are rounded where they are cast, and only they may leave ``saturate`` out.
+    """
+    if hlt.element_type(dtype) in FLOAT_FORMATS:
+        if zero_point is not None and zero_point.uniform != 0:
+            ratio = b.add(ratio, b.cast(zero_point, ratio.dtype))
+        return b.cast(ratio, dtype, saturate=saturate)
     rounded = b.op(hlt.RoundOp, ratio)
     if zero_point is not None:
         rounded = b.cast(rounded, np.float32)
         rounded = b.add(rounded, b.cast(zero_point, np.float32))
+    if is_narrow_integer(hlt.element_type(dtype)):
+        info = iinfo(dtype)
+        rounded = b.clamp(rounded, int(info.min), int(info.max))
     return b.cast(rounded, dtype, saturate=True)
 
 
@@ -50,18 +64,19 @@ def quantize_linear(b: Builder, node: Node) -> Value:
         dtype = np.dtype(np.uint8) if zero_point is None else zero_point.dtype
     precision = node.dtype("precision", None) or scale.dtype
     ratio = b.div(b.cast(x, precision), _spread(b, node, b.cast(scale, precision), x))
-    return quantize(b, ratio, None if zero_point is None else _spread(b, node, zero_point, x), dtype)
+    offset = None if zero_point is None else _spread(b, node, zero_point, x)
+    return quantize(b, ratio, offset, dtype, saturate=node.bool("saturate", True))
 
 
 @onnx_op("DequantizeLinear")
 def dequantize_linear(b: Builder, node: Node) -> Value:
-    """``(x - zero_point) * scale``, the difference taken in i32."""
+    """``(x - zero_point) * scale``, the difference taken in i32, of floats in f32."""
     x, scale, zero_point = node.input(0), node.input(1), node.optional(2)
     dtype = node.dtype("output_dtype", scale.dtype)
     difference = x
     if zero_point is not None and zero_point.uniform != 0:
-        wide = _spread(b, node, b.cast(zero_point, np.int32), x)
-        difference = b.sub(b.cast(x, np.int32), wide)
+        middle = np.float32 if hlt.element_type(x.dtype) in FLOAT_FORMATS else np.int32
+        difference = b.sub(b.cast(x, middle), _spread(b, node, b.cast(zero_point, middle), x))
     return b.cast(b.mul(b.cast(difference, scale.dtype), _spread(b, node, scale, x)), dtype)
 
 

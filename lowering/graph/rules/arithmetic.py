@@ -258,6 +258,15 @@ def cast_to_itself(op: hlt.CastOp) -> Value | None:
     return op.x if hlt.element_of(op.x) == op.dtype else None
 
 
+@RULES.on(hlt.BitcastOp)
+def bitcast_of_bitcast(op: hlt.BitcastOp) -> Value | None:
+    """The last type counts; bits of the type they had already stay."""
+    inner = producer(op.x, hlt.BitcastOp)
+    if inner is not None:
+        return hlt.BitcastOp(inner.x, op.dtype)
+    return op.x if hlt.element_of(op.x) == op.dtype else None
+
+
 @RULES.on(hlt.CastOp)
 def cast_of_cast(op: hlt.CastOp) -> Value | None:
     """A cast that loses nothing, before another cast, is left out."""
@@ -274,6 +283,8 @@ def cast_of_cast(op: hlt.CastOp) -> Value | None:
 def keeps_values(source: Attribute, target: Attribute) -> bool:
     """Whether every value of element type ``source`` is one of ``target``."""
     a, b = hlt.numpy_dtype(source), hlt.numpy_dtype(target)
+    if hlt.is_narrow(source) or hlt.is_narrow(target):
+        return False
     if hlt.is_bool(source):
         return True
     if hlt.is_bool(target) or (hlt.is_float(source) and not hlt.is_float(target)):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xdsl.dialects.builtin import IntegerType, TensorType, UnitAttr, f32, i64
+from xdsl.dialects.builtin import Float8E8M0FNUType, IntegerType, TensorType, UnitAttr, f32, i64
 from xdsl.dialects.test import TestOp as OpaqueOp
 from xdsl.ir import Attribute, Block, SSAValue
 from xdsl.utils.exceptions import VerifyException
@@ -37,6 +37,10 @@ def ints(*shape: int) -> SSAValue:
 
 def bools(*shape: int) -> SSAValue:
     return value(*shape, dtype=np.bool_)
+
+
+def nibbles(*shape: int) -> SSAValue:
+    return typed(hlt.tensor_type(shape, IntegerType(4)))
 
 
 def lstm(**changed: Any) -> hlt.LstmOp:
@@ -90,9 +94,16 @@ def conv_transpose(**changed: Any) -> hlt.ConvTransposeOp:
 BROKEN: list[tuple[str, Make]] = [
     ("tensor_type", lambda: hlt.AbsOp(typed(f32))),
     ("static_shape", lambda: hlt.AbsOp(typed(TensorType(f32, [-1, 2])))),
-    ("element_type", lambda: hlt.AbsOp(typed(TensorType(IntegerType(4), [2])))),
-    ("element_type", lambda: hlt.CastOp(value(2), IntegerType(4))),
-    ("element_type", lambda: hlt.IotaOp(shape=(2,), axis=0, dtype=IntegerType(4))),
+    ("element_type", lambda: hlt.AbsOp(typed(TensorType(IntegerType(5), [2])))),
+    ("element_type", lambda: hlt.CastOp(value(2), IntegerType(5))),
+    ("element_type", lambda: hlt.IotaOp(shape=(2,), axis=0, dtype=IntegerType(5))),
+    ("element_type", lambda: hlt.BitcastOp(value(2), IntegerType(5))),
+    ("cast_target", lambda: hlt.CastOp(value(2), Float8E8M0FNUType())),
+    ("bit_width", lambda: hlt.BitcastOp(value(2), i64)),
+    ("bit_width", lambda: hlt.BitcastOp(bools(2), i64)),
+    ("narrow_element_type", lambda: hlt.AbsOp(nibbles(2))),
+    ("narrow_element_type", lambda: hlt.ReduceOp(nibbles(2), kind="max", axes=(0,))),
+    ("numeric_element_type", lambda: hlt.IotaOp(shape=(2,), axis=0, dtype=IntegerType(4))),
     ("element_type", lambda: hlt.ConstantOp(np.zeros(2, np.complex64))),
     ("constant_size", lambda: hlt.ConstantOp(np.arange(17))),
     ("constant_value", lambda: hlt.ConstantOp(UnitAttr())),
