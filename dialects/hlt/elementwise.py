@@ -291,9 +291,7 @@ class CastOp(HltOp):
         if self.dtype not in ELEMENT_TYPES:
             raise fail("element_type", f"{self.dtype} is not an element type of hlt")
         if self.dtype == EXPONENT:
-            raise fail(
-                "cast_target", f"{self.name} to {self.dtype} has no one rounding; write it with {BitcastOp.name}"
-            )
+            raise fail("cast_target", f"{self.name} can't round to {self.dtype}; write it with {BitcastOp.name}")
         return (tensor_type(tensor(self.x).shape, self.dtype),)
 
 
