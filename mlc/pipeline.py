@@ -81,7 +81,7 @@ def fusion_passes(options: Options) -> Iterator[ModulePass]:
 
     yield GroupPass()
     if options.opt_level > 1:
-        yield AssignLayoutsPass(target=options.target.name)
+        yield AssignLayoutsPass(target=options.target.designation)
 
 
 def loop_passes(options: Options) -> Iterator[ModulePass]:
@@ -103,7 +103,7 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     from mlc.lowering.loops.split import SplitPass
     from mlc.lowering.loops.verify_bounds import VerifyBoundsPass
 
-    name = options.target.name
+    name = options.target.designation
     yield FusePass()
     yield CollapsePass()
     yield AssignSchedulesPass(target=name)

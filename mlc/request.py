@@ -36,27 +36,10 @@ class TargetChoice:
     mattr: str = ""
 
     def resolve(self) -> Target:
-        """The target; UsageError lists the names there are, or says what is wrong with the features."""
-        from mlc.codegen.targets import find_target
+        """The target; UsageError names the nearest of what is unknown."""
+        from mlc.codegen.targets import resolve
 
-        target = find_target(self.name)
-        added, removed = self._features()
-        if not (self.mcpu or added or removed):
-            return target
-        features = (target.features | added) - removed
-        return target.with_cpu(self.mcpu or target.cpu, features, _joined(target.llvm_features, self.mattr))
-
-    def _features(self) -> tuple[set[str], set[str]]:
-        signs: dict[str, set[str]] = {"+": set(), "-": set()}
-        for word in filter(None, self.mattr.split(",")):
-            if word[0] not in signs or len(word) == 1:
-                raise UsageError(f"bad feature {word!r} in --mattr", hint="write +avx2,-fma")
-            signs[word[0]].add(word[1:])
-        return signs["+"], signs["-"]
-
-
-def _joined(*features: str) -> str:
-    return ",".join(filter(None, features))
+        return resolve(self.name, self.mcpu, self.mattr)
 
 
 @dataclass(frozen=True)

@@ -71,8 +71,9 @@ _XGETBV_CODE = "31c9 0f01d0 c3"
 AARCH64_FIELDS: dict[str, dict[str, tuple[int, int]]] = {
     "ID_AA64ISAR0_EL1": {"aes": (4, 1), "sha2": (12, 1), "crc": (16, 1), "lse": (20, 2), "rdm": (28, 1),
                          "dotprod": (44, 1), "fp16fml": (48, 1)},
-    "ID_AA64ISAR1_EL1": {"rcpc": (20, 1), "bf16": (44, 1), "i8mm": (52, 1)},
+    "ID_AA64ISAR1_EL1": {"complxnum": (16, 1), "rcpc": (20, 1), "bf16": (44, 1), "i8mm": (52, 1)},
     "ID_AA64PFR0_EL1": {"fullfp16": (16, 1), "sve": (32, 1)},
+    "3:0:0:4:4": {"sve2": (0, 1)},  # ID_AA64ZFR0_EL1, a name that LLVM knows only with SVE
 }  # fmt: skip
 _AARCH64_BASELINE = frozenset({"neon", "fp-armv8"})
 

@@ -10,7 +10,8 @@ from functools import lru_cache
 
 from mlc.codegen.targets import aarch64, armv7, nvptx, riscv64, x86
 from mlc.codegen.targets.base import Caches, Instruction, Target
-from mlc.errors import UsageError, nearest
+from mlc.codegen.targets.resolve import NATIVE, resolve
+from mlc.errors import UsageError
 
 _FILES = (x86, aarch64, armv7, riscv64, nvptx)
 
@@ -21,17 +22,12 @@ def all_targets() -> dict[str, Target]:
     return {t.name: t for file in _FILES for t in file.TARGETS}
 
 
-def find_target(name: str = "native") -> Target:
-    """The target called ``name``; ``native`` is the machine that runs this.
+def find_target(name: str = NATIVE) -> Target:
+    """The target called ``name``, which may be a triple and may go on with a CPU and features: ``NAME:CPU:+A,-B``.
 
-    Raises UsageError for an unknown name, with the nearest known one.
+    ``native`` is the machine that runs this. Raises UsageError for an unknown name, with the nearest known one.
     """
-    if name == "native":
-        return native_target()
-    found = all_targets().get(name)
-    if found is None:
-        raise UsageError(f"unknown target {name!r}", hint=nearest(name, ["native", *all_targets()]))
-    return found
+    return resolve(*name.split(":", 2))
 
 
 @lru_cache(maxsize=1)
@@ -49,7 +45,7 @@ def native_target() -> Target:
         raise UsageError(f"no target for this machine ({triple})", hint="pass --target")
     # The processor's name implies features that a virtual machine or the system may have turned off.
     missing = ",".join(f"-{name}" for name in sorted(host_lacks()))
-    return replace(best, cpu=host_cpu(), features=features, llvm_features=missing)
+    return replace(best, cpu=host_cpu(), features=features, llvm_features=missing, spec=NATIVE)
 
 
-__all__ = ["Caches", "Instruction", "Target", "all_targets", "find_target", "native_target"]
+__all__ = ["Caches", "Instruction", "Target", "all_targets", "find_target", "native_target", "resolve"]

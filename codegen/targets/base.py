@@ -45,6 +45,12 @@ class Target:
     ``fma``, ``rounding`` and ``half`` say whether it multiplies and adds with one rounding, rounds floats to
     integers, and converts to and from f16; without them those are sequences of other instructions.
 
+    ``abilities_from`` names the feature that each of these comes from, where it is one that can be missing.
+
+    ``cpu`` is the processor whose features LLVM takes for granted, ``tune`` the one whose timings it orders
+    instructions by (``cpu`` when empty), ``in_order`` whether that one starts them in program order. ``spec`` is the
+    text by which ``find_target`` finds a description again that is not one of the table's.
+
     ``vector_bytes`` is the width of a vector register, ``registers`` their number; ``splat`` says how the operand
     that is the same in all lanes reaches a multiply-add: ``memory`` (a broadcasting load) or ``lane`` (by-lane
     forms that need the operand packed). ``accumulators`` is the largest register tile that does not spill.
@@ -79,11 +85,43 @@ class Target:
     endian: Literal["little"] = "little"
     pointer_bytes: int = 8
     abi: str = ""
+    tune: str = ""
+    in_order: bool = False
+    spec: str = ""
+    abilities_from: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     @property
     def attributes(self) -> str:
         """LLVM function attributes that every kernel gets."""
-        return f'"prefer-vector-width"="{self.vector_bytes * 8}"' if self.kind == "cpu" else ""
+        if self.kind == "gpu":
+            return ""
+        tune = f' "tune-cpu"="{self.tune}"' if self.tune else ""
+        return f'"prefer-vector-width"="{self.vector_bytes * 8}"{tune}'
+
+    @property
+    def system(self) -> str:
+        """The operating system: ``linux``, ``macosx11.0``, ``windows``, ``unknown``."""
+        return self.triple.split("-")[2]
+
+    @property
+    def designation(self) -> str:
+        """The text by which ``find_target`` finds this description."""
+        return self.spec or self.name
+
+    def with_features(self, features: frozenset[str]) -> Target:
+        """The same machine with these features, and the abilities that come from them."""
+
+        def has(ability: str, otherwise: bool) -> bool:
+            source = self.abilities_from.get(ability)
+            return source in features if source else otherwise
+
+        return replace(
+            self,
+            features=features,
+            fma=has("fma", self.fma),
+            rounding=has("rounding", self.rounding),
+            half=has("half", self.half),
+        )
 
     @property
     def index(self) -> str:
@@ -100,7 +138,3 @@ class Target:
             if row.op == op and row.dtype == dtype and row.lanes in (None, lanes) and row.features <= self.features:
                 return row
         return None
-
-    def with_cpu(self, cpu: str, features: frozenset[str], llvm_features: str) -> Target:
-        """The same target tuned for another CPU."""
-        return replace(self, cpu=cpu, features=features, llvm_features=llvm_features)

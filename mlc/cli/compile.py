@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from mlc.cli.arguments import add_model_arguments, cache_from, request_from
 from mlc.cli.opt import add_watch_arguments, watch_from
+from mlc.codegen.targets.cpus import families
 from mlc.errors import UnsupportedError, UsageError, nearest
 from mlc.output import WEIGHTS_MODES, Output
 from mlc.pipeline import STAGES
@@ -94,9 +95,13 @@ def _outputs(args: argparse.Namespace, emitted: list[str]) -> list[Output]:
 def _announce(request: Request, verbosity: int) -> None:
     """Say what ``native`` and the flags have come to."""
     target = request.options().target
-    if verbosity >= 0:
-        features = f", {' '.join(sorted(target.features))}" if verbosity > 0 else ""
-        print(f"target {target.name} ({target.triple}, {target.cpu or 'generic'}{features}), {request.threads} threads")
+    if verbosity < 0:
+        return
+    known = families().get(target.triple.partition("-")[0])
+    names = known.by_name.keys() if known and verbosity == 0 else target.features
+    features = " ".join(sorted(target.features & names)) or "no features beyond the baseline"
+    cpu = target.tune or target.cpu or "generic"
+    print(f"target {target.name} ({target.triple}, {cpu}: {features}), {request.threads} threads")
 
 
 def _start(request: Request, args: argparse.Namespace) -> tuple[Compilation, LoadedModel | None]:
