@@ -160,17 +160,22 @@ def test_triples_are_targets() -> None:
         assert found.text == target.triple
 
 
+NAMES = ["x86-64", "x86-64-v1", "aarch64", "aarch64-linux-musl", "armv7", "riscv64", "native"]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_a_designation_finds_the_target_again(data: st.DataObject) -> None:
-    name = data.draw(st.sampled_from(["x86-64", "x86-64-v1", "aarch64", "aarch64-linux-musl", "native"]))
+    name = data.draw(
+        st.sampled_from(["x86-64", "x86-64-v1", "aarch64", "aarch64-linux-musl", "armv7", "riscv64", "native"])
+    )
     architecture = resolve(name).triple.partition("-")[0]
     family = families()[architecture]
     cpu = data.draw(st.sampled_from(["", *(cpu.name for cpu in family.cpus)]))
     words = data.draw(st.lists(st.tuples(st.sampled_from("+-"), st.sampled_from(sorted(family.by_name))), max_size=3))
     target = resolve(name, cpu, ",".join(map("".join, words)))
     assert find_target(target.designation) == target
-    assert family.closed(target.features) == target.features
+    assert family.closed(target.features) - target.features <= family.closed(resolve(name).features)
 
 
 @pytest.mark.parametrize(
