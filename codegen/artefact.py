@@ -1,4 +1,4 @@
-"""What is shipped: shared library, object, archive, header and weights file of one compiled model."""
+"""What is shipped: shared library or WebAssembly module, object, archive, header and weights file of one model."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mlc.codegen import wasm
 from mlc.codegen.archive import Member, archive
 from mlc.codegen.elf import ObjectFile, parse_object
 from mlc.codegen.header import header_text
-from mlc.codegen.image import FileSlice, Image, write_atomic
+from mlc.codegen.image import Chunk, FileSlice, Image, write_atomic
 from mlc.codegen.link import link_shared
 from mlc.codegen.object import compile_ir
 from mlc.codegen.program import Program, program_ir
 from mlc.codegen.relocatable import check_imports, data_object, merge_objects
-from mlc.errors import InternalError
+from mlc.errors import InternalError, UnsupportedError
 
 WEIGHTS_SECTION = ".mlc.weights"
+_WASM_WEIGHTS_ALIGN = 6
+"""Logarithm of the alignment that NAME_init asks for."""
 
 
 @dataclass(frozen=True)
@@ -44,23 +47,50 @@ class Artefact:
         texts = [(program.name, program_ir(program)), *kernels]
         return cls(program, tuple(compile_ir(texts, program.target, jobs=jobs)), weights)
 
+    @property
+    def _is_wasm(self) -> bool:
+        return self.program.target.container == "wasm"
+
+    def _embedded(self) -> Chunk | None:
+        """The weights file's content, where the program embeds it."""
+        if not (self.program.embedded_weights and self.program.weights_bytes):
+            return None
+        if self.weights is None:
+            raise InternalError("the program embeds its weights, but no file of them is given")
+        return FileSlice.whole(self.weights) if isinstance(self.weights, Path) else self.weights
+
     def _objects(self) -> list[ObjectFile]:
         objects = [parse_object(data) for data in self.objects]
-        if self.program.embedded_weights and self.program.weights_bytes:
-            if self.weights is None:
-                raise InternalError("the program embeds its weights, but no file of them is given")
-            content = FileSlice.whole(self.weights) if isinstance(self.weights, Path) else self.weights
+        content = self._embedded()
+        if content is not None:
             machine = self.program.target.elf_machine
             objects.append(data_object(self.program.weights_symbol, content, machine, section=WEIGHTS_SECTION))
         check_imports(objects, self.program.imports)
         return objects
 
+    def _wasm_objects(self) -> list[wasm.WasmObject]:
+        objects = [wasm.parse_object(data) for data in self.objects]
+        content = self._embedded()
+        if content is not None:
+            objects.append(wasm.data_object(self.program.weights_symbol, content, align=_WASM_WEIGHTS_ALIGN))
+        return objects
+
     def shared_library(self, soname: str = "") -> Image:
         """An ELF shared library, linked by us; raises UnsupportedError for machines without built-in linking."""
+        if self._is_wasm:
+            raise UnsupportedError(f"{self.program.target.name} has no shared libraries", hint="write a .wasm module")
         return link_shared(self._objects(), exports=self.program.exports, soname=soname)
+
+    def module(self) -> Image:
+        """A complete WebAssembly module; raises UnsupportedError for other machines."""
+        if not self._is_wasm:
+            raise UnsupportedError(f"{self.program.target.name} code is no WebAssembly", hint="pass --target=wasm32")
+        return wasm.link_module(self._wasm_objects(), exports=self.program.exports)
 
     def relocatable(self) -> Image:
         """One relocatable object whose only global symbols are the C interface."""
+        if self._is_wasm:
+            return wasm.relocatable(self._wasm_objects(), exports=self.program.exports)
         return merge_objects(self._objects(), exports=self.program.exports)
 
     def archive(self) -> Image:
@@ -74,6 +104,14 @@ class Artefact:
     def write_shared_library(self, path: Path) -> None:
         """Write ``path`` (``.so``) atomically; its file name becomes the soname."""
         write_atomic(path, self.shared_library(path.name).chunks, mode=0o755)
+
+    def write_module(self, path: Path) -> list[Path]:
+        """Write ``path`` (``.wasm``), its loader (``.mjs``) and the loader's types (``.d.mts``); returns the paths."""
+        texts = {".mjs": wasm.loader_text(self.program, path.name), ".d.mts": wasm.declarations_text(self.program)}
+        write_atomic(path, self.module().chunks)
+        for suffix, text in texts.items():
+            write_atomic(path.with_suffix(suffix), [text.encode()])
+        return [path, *map(path.with_suffix, texts)]
 
     def write_object(self, path: Path) -> None:
         """Write ``path`` (``.o``) atomically."""

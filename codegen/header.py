@@ -7,7 +7,7 @@ import re
 from mlc.codegen.program import Program, TensorSpec
 from mlc.codegen.runtime import context as ctx
 
-_STATUS_TEXT = (
+STATUS_TEXT = (
     "success",
     "a run-time shape is outside its bounds",
     "the processor lacks a feature the code was compiled for",
@@ -102,7 +102,7 @@ def _initializer(specs: tuple[TensorSpec, ...]) -> str:
 def _statuses(name: str) -> str:
     return "\n".join(
         f"    {name}_{status} = {code}, /* {text} */"
-        for code, (status, text) in enumerate(zip(ctx.STATUS_NAMES, _STATUS_TEXT, strict=True))
+        for code, (status, text) in enumerate(zip(ctx.STATUS_NAMES, STATUS_TEXT, strict=True))
     )
 
 

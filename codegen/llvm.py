@@ -23,13 +23,14 @@ class LlvmError(Exception):
 @dataclass(frozen=True)
 class Machine:
     """What LLVM must know of a target; ``triple`` has four components, ``features`` reads ``+avx2,-sse4a``, and
-    ``abi`` names a calling convention that the triple does not imply.
+    ``abi`` names a calling convention that the triple does not imply, ``relocation`` is ``pic`` or ``static``.
     """
 
     triple: str
     cpu: str = ""
     features: str = ""
     abi: str = ""
+    relocation: str = "pic"
 
 
 @functools.cache
@@ -61,7 +62,7 @@ def _target_machine(machine: Machine) -> Any:
         cpu=machine.cpu,
         features=machine.features,
         opt=OPT_LEVEL,
-        reloc="pic",
+        reloc=machine.relocation,
         codemodel="default",
         abiname=machine.abi,
     )

@@ -31,7 +31,7 @@ IN_PROCESS_CHARACTERS = 48 << 10
 
 def machine_of(target: Target) -> llvm.Machine:
     """The part of a target description that LLVM reads."""
-    return llvm.Machine(target.triple, target.cpu, target.llvm_features, target.abi)
+    return llvm.Machine(target.triple, target.cpu, target.llvm_features, target.abi, target.relocation)
 
 
 def compile_ir(texts: Sequence[tuple[str, str]], target: Target, *, jobs: int | None = None) -> list[bytes]:

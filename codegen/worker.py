@@ -2,7 +2,7 @@
 
 The protocol is length-prefixed frames on standard input and output, little-endian:
 
-    request   u32 n, n bytes of UTF-8: triple NUL cpu NUL features NUL abi NUL IR text
+    request   u32 n, n bytes of UTF-8: triple NUL cpu NUL features NUL abi NUL relocation NUL IR text
     reply     u8 status (0 object, 1 error), u32 n, n bytes: the object, or LLVM's message in UTF-8
 
 LLVM aborts the process on what it can't select; the parent sees the pipe close. The worker ends when its
@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import struct
 import sys
+from dataclasses import astuple, fields
 from typing import BinaryIO
 
 from mlc.codegen.llvm import LlvmError, Machine, emit_object, initialize
@@ -25,12 +26,12 @@ OK, ERROR = 0, 1
 
 def encode_request(machine: Machine, ir: str) -> bytes:
     """One request frame."""
-    body = "\0".join((machine.triple, machine.cpu, machine.features, machine.abi, ir)).encode()
+    body = "\0".join((*astuple(machine), ir)).encode()
     return LENGTH.pack(len(body)) + body
 
 
 def _answer(body: bytes) -> tuple[int, bytes]:
-    *machine, ir = body.decode().split("\0", 4)
+    *machine, ir = body.decode().split("\0", len(fields(Machine)))
     try:
         return OK, emit_object(Machine(*machine), ir)
     except LlvmError as error:

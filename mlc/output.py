@@ -11,8 +11,17 @@ from mlc.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from mlc.codegen.artefact import Artefact
+    from mlc.codegen.targets import Target
 
-KINDS = {".so": "shared library", ".o": "object", ".a": "archive", ".h": "C header alone"}
+KINDS = {
+    ".so": "shared library",
+    ".wasm": "WebAssembly module and its loader",
+    ".o": "object",
+    ".a": "archive",
+    ".h": "C header alone",
+}
+LOADABLE = {"elf": ".so", "wasm": ".wasm"}
+"""What is complete in itself, by the target's container."""
 WEIGHTS_MODES = ("embed", "file")
 
 
@@ -38,6 +47,13 @@ class Output:
         stem = file.stem.removeprefix("lib") if file.suffix == ".a" or file.stem.startswith("lib") else file.stem
         return Output(file, name or _identifier(stem), weights == "embed")
 
+    def check(self, target: Target) -> None:
+        """Raise UsageError when the target has no files of this kind."""
+        suffix, wanted = self.path.suffix, LOADABLE[target.container]
+        if suffix in LOADABLE.values() and suffix != wanted:
+            hint = f"end it with {wanted}"
+            raise UsageError(f"can't write {self.path}: {target.name} has no {KINDS[suffix]}", hint=hint)
+
     @property
     def header(self) -> Path:
         """The C header."""
@@ -58,9 +74,11 @@ class Output:
             ".o": artefact.write_object,
             ".a": artefact.write_archive,
         }.get(self.path.suffix)
-        if write and not self.embed and isinstance(artefact.weights, memoryview):
+        if self.path.suffix != ".h" and not self.embed and isinstance(artefact.weights, memoryview):
             write_atomic(self.weights, [artefact.weights])
             written.append(self.weights)
+        if self.path.suffix == ".wasm":
+            return [*written, *artefact.write_module(self.path)]
         artefact.write_header(self.header)
         written.append(self.header)
         if write:

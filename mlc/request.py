@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from mlc.errors import UsageError
+from mlc.codegen.processors import available_processors
+from mlc.errors import UnsupportedError, UsageError
 from mlc.host import file_identity
 
 if TYPE_CHECKING:
@@ -40,6 +41,12 @@ class TargetChoice:
         from mlc.codegen.targets import resolve
 
         return resolve(self.name, self.mcpu, self.mattr)
+
+    def default_threads(self) -> int:
+        """As many as this process may use, where the target has threads."""
+        if self.name != "native" and not self.resolve().threads:
+            return 1
+        return available_processors()
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,12 @@ class Request:
         """The same, as the pipeline takes it."""
         from mlc.pipeline import Options
 
-        return Options(self.target.resolve(), self.threads, self.opt_level, self.strict)
+        target = self.target.resolve()
+        if self.threads > 1 and not target.threads:
+            raise UnsupportedError(
+                f"{target.name} code runs on one thread, not {self.threads}", hint="pass --threads=1"
+            )
+        return Options(target, self.threads, self.opt_level, self.strict)
 
     def with_shapes(self, shapes: Mapping[str, Sequence[int]]) -> Request:
         """The request with every shape bound."""

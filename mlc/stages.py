@@ -119,7 +119,7 @@ def stage_of(path: Path) -> str | None:
 
 def base_of(path: Path) -> Path:
     """The path without the extension of a stage or an artefact."""
-    suffixes: Sequence[str] = sorted((*STAGES.values(), ".so", ".a"), key=len, reverse=True)
+    suffixes: Sequence[str] = sorted((*STAGES.values(), ".so", ".a", ".wasm"), key=len, reverse=True)
     suffix = next((s for s in suffixes if path.name.endswith(s) and path.name != s), "")
     return path.with_name(path.name.removesuffix(suffix))
 

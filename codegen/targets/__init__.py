@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 
-from mlc.codegen.targets import aarch64, armv7, nvptx, riscv64, x86
+from mlc.codegen.targets import aarch64, armv7, nvptx, riscv64, wasm32, x86
 from mlc.codegen.targets.base import Caches, Instruction, Target
 from mlc.codegen.targets.resolve import NATIVE, resolve
 from mlc.errors import UsageError
 
-_FILES = (x86, aarch64, armv7, riscv64, nvptx)
+_FILES = (x86, aarch64, armv7, riscv64, wasm32, nvptx)
 
 
 @lru_cache(maxsize=1)

@@ -58,6 +58,9 @@ class Target:
     ``pointer_bytes`` is the size of an address (and of C's long and size_t); ``abi`` names the calling convention
     where LLVM does not derive it from the triple.
 
+    ``container`` is the format of objects, ``relocation`` LLVM's name of how code finds addresses;
+    without ``threads`` code runs on the calling thread only.
+
     On GPUs ``index_registers`` gives the intrinsic that reads a block's or thread's number by what a schedule binds
     loops to (``block.x``), ``convention`` and ``address_space`` are those of kernels and their pointers, and
     ``thread_limit`` is the function attribute for the threads of a block, with ``{0}`` for their number.
@@ -89,6 +92,9 @@ class Target:
     in_order: bool = False
     spec: str = ""
     abilities_from: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    container: Literal["elf", "wasm"] = "elf"
+    relocation: Literal["pic", "static"] = "pic"
+    threads: bool = True
 
     @property
     def attributes(self) -> str:

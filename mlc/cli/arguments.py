@@ -6,7 +6,6 @@ import argparse
 import re
 from typing import TYPE_CHECKING, Any
 
-from mlc.codegen.processors import available_processors
 from mlc.errors import UsageError
 from mlc.request import Request, TargetChoice
 
@@ -33,21 +32,32 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, metavar: str = "MODE
     parser.add_argument("--target", default="native", help="machine to compile for (see `mlc targets`)")
     parser.add_argument("--mcpu", default="", metavar="CPU", help="LLVM's name of the processor to tune for")
     parser.add_argument("--mattr", default="", metavar="+A,-B", help="processor features to add and to leave out")
-    parser.add_argument("--threads", type=int, metavar="N", help="threads of a run (default: all processors)")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="threads of a run (default: all that the target has)",
+    )
     parser.add_argument("-O", dest="opt_level", type=int, default=3, metavar="LEVEL", help="0 to 3 (default: 3)")
     parser.add_argument("--strict", action="store_true", help="the same bits on every machine, at the price of speed")
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache")
     parser.add_argument("--external-root", metavar="DIR", help="one more folder beneath which weights may lie")
 
 
+def target_from(args: argparse.Namespace) -> TargetChoice:
+    """The machine that the flags of `add_model_arguments` name."""
+    return TargetChoice(args.target, args.mcpu, args.mattr)
+
+
 def request_from(args: argparse.Namespace, *, name: str | None = None) -> Request:
     """The compilation that the flags of `add_model_arguments` ask for."""
+    target = target_from(args)
     return Request(
         args.model,
-        target=TargetChoice(args.target, args.mcpu, args.mattr),
+        target=target,
         shapes=dict(map(parse_shape, args.shapes)),
         dims=dict(map(parse_dim, args.dim)),
-        threads=available_processors() if args.threads is None else args.threads,
+        threads=target.default_threads() if args.threads is None else args.threads,
         opt_level=args.opt_level,
         strict=args.strict,
         name=name,

@@ -1,7 +1,8 @@
-"""Compile a model to a shared library, an object or an archive with its C header; or write stages on the way.
+"""Compile a model to a library, WebAssembly, an object or an archive with its C header; or write stages on the way.
 
     mlc compile resnet50.onnx -o resnet50.so
     mlc compile resnet50.onnx --target=aarch64 --weights=file -o build/libresnet50.a
+    mlc compile resnet50.onnx --target=wasm32 -o site/resnet50.wasm
     mlc compile resnet50.onnx --emit=graph,scheduled,asm -o build/resnet50
 
 The output's extension says what it is. A stage's text (.hlt.mlir, .fused.mlir, .loop.mlir, .scheduled.mlir) is
@@ -14,26 +15,31 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlc.cli.arguments import add_model_arguments, cache_from, request_from
+from mlc.cli.arguments import add_model_arguments, cache_from, request_from, target_from
 from mlc.cli.opt import add_watch_arguments, watch_from
 from mlc.codegen.targets.cpus import families
 from mlc.errors import UnsupportedError, UsageError, nearest
-from mlc.output import WEIGHTS_MODES, Output
+from mlc.output import KINDS, LOADABLE, WEIGHTS_MODES, Output
 from mlc.pipeline import STAGES
 
 if TYPE_CHECKING:
+    from mlc.codegen.targets import Target
     from mlc.driver import Compilation
     from mlc.frontends.onnx.load import LoadedModel
     from mlc.request import Request
 
-ARTEFACTS = {"obj": ".o", "lib": ".so", "archive": ".a", "header": ".h"}
+ARTEFACTS = {"obj": ".o", "lib": ".so", "archive": ".a", "wasm": ".wasm", "header": ".h"}
 EMITTED = tuple(dict.fromkeys((*STAGES, *ARTEFACTS)))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     parser.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="what to write: .so, .o, .a or .h; with --emit, its stem"
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help=f"what to write: {', '.join(KINDS)}; with --emit, its stem",
     )
     parser.add_argument("--emit", default="", metavar="STAGES", help=f"write these instead: {','.join(EMITTED)}")
     parser.add_argument("--name", help="prefix of the C symbols (default: after the output)")
@@ -47,11 +53,13 @@ def run(args: argparse.Namespace) -> int:
     from mlc.driver import collector_paused
 
     emitted = _emitted(args.emit)
-    outputs = _outputs(args, emitted)
+    target = target_from(args).resolve()
+    outputs = _outputs(args, emitted, target)
     request = request_from(args, name=outputs[0].name if outputs else args.name)
-    target = request.target.resolve()
     if outputs and target.kind == "gpu":
         raise UnsupportedError(f"kernels for {target.name} are not put into artefacts", hint="use --emit=asm")
+    for output in outputs:
+        output.check(target)
     _announce(request, args.verbosity)
     with collector_paused():
         compilation, loaded = _start(request, args)
@@ -81,13 +89,15 @@ def _base(args: argparse.Namespace) -> Path:
     return base_of(args.output or Path(Path(args.model).name))
 
 
-def _outputs(args: argparse.Namespace, emitted: list[str]) -> list[Output]:
+def _outputs(args: argparse.Namespace, emitted: list[str], target: Target) -> list[Output]:
     """The artefacts to write, checked before anything is compiled."""
     base = _base(args)
     if args.output and not emitted:
         paths = [args.output]
     else:
-        suffixes = [ARTEFACTS[name] for name in emitted if name in ARTEFACTS] if emitted else [".so"]
+        suffixes = (
+            [ARTEFACTS[name] for name in emitted if name in ARTEFACTS] if emitted else [LOADABLE[target.container]]
+        )
         paths = [base.with_name(base.name + suffix) for suffix in suffixes]
     return [Output.of(path, name=args.name, weights=args.weights) for path in paths]
 

@@ -66,27 +66,42 @@ class Emulated:
         Skips the test (fails it in CI) where compiler or emulator are missing. Raises AssertionError where the
         program ends with an error: status 3 says that memory beside an array was written.
         """
-        from mlc.codegen.emit.function import emit_kernel
-        from mlc.codegen.object import compile_ir
-        from mlc.testing.loops import kernel_of, lower_loops, passed_arrays
-
         compiler, emulator = require_tool(self.compiler), require_tool(self.emulator[0])
-        module = lower_loops(kernel, self.target, threads=threads)
-        lowered = kernel_of(module)
-        name = lowered.sym_name.data
-        (code,) = compile_ir([(name, emit_kernel(lowered, self.target))], self.target, jobs=1)
-        passed = passed_arrays(module, arrays)
+        name, code, passed = compile_kernel(kernel, arrays, self.target, threads)
         (folder / "kernel.o").write_bytes(code)
         (folder / "harness.c").write_text(_harness(name, passed, threads))
         program = folder / "program"
         command = [compiler, "-static", "-O1", "-o", program, folder / "harness.c", folder / "kernel.o"]
         subprocess.run(command, check=True)
-        files = [folder / f"argument{i}" for i in range(len(passed))]
-        for file, array in zip(files, passed):
-            file.write_bytes(array.tobytes())
-        done = subprocess.run([emulator, *self.emulator[1:], program, *files], check=False, timeout=120)
-        assert done.returncode == 0, f"{name} under {self.emulator[0]} ended with status {done.returncode}"
-        return [np.frombuffer(f.read_bytes(), a.dtype).reshape(a.shape) for f, a in zip(files, passed)]
+        return run_on_files([emulator, *self.emulator[1:], program], passed, folder)
+
+
+def compile_kernel(
+    kernel: KernelOp, arrays: Sequence[Array], target: Target, threads: int
+) -> tuple[str, bytes, list[Array]]:
+    """A kernel's name, its object, and the arrays that it takes for those given: constants are packed."""
+    from mlc.codegen.emit.function import emit_kernel
+    from mlc.codegen.object import compile_ir
+    from mlc.testing.loops import kernel_of, lower_loops, passed_arrays
+
+    module = lower_loops(kernel, target, threads=threads)
+    lowered = kernel_of(module)
+    name = lowered.sym_name.data
+    (code,) = compile_ir([(name, emit_kernel(lowered, target))], target, jobs=1)
+    return name, code, passed_arrays(module, arrays)
+
+
+def run_on_files(command: Sequence[str | Path], arrays: Sequence[Array], folder: Path) -> list[Array]:
+    """Run a program on files that hold the arrays, and return what they hold afterwards.
+
+    Raises AssertionError where the program ends with another status than 0.
+    """
+    files = [folder / f"argument{i}" for i in range(len(arrays))]
+    for file, array in zip(files, arrays):
+        file.write_bytes(array.tobytes())
+    done = subprocess.run([*command, *files], check=False, timeout=120)
+    assert done.returncode == 0, f"{command[0]} ended with status {done.returncode}"
+    return [np.frombuffer(f.read_bytes(), a.dtype).reshape(a.shape) for f, a in zip(files, arrays)]
 
 
 def _harness(name: str, arrays: Sequence[Array], threads: int) -> str:
