@@ -36,7 +36,7 @@ exports.memory.grow(Math.ceil(end / 65536));
 const memory = new Uint8Array(exports.memory.buffer);
 memory.fill(0xa5, exports.__heap_base.value);
 arrays.forEach((array, i) => memory.set(array, address[i]));
-for (let t = 0n; t < BigInt(threads); t++) exports[name](...address, t, BigInt(threads));
+for (let t = 0; t < Number(threads); t++) exports[name](...address, t, Number(threads));
 arrays.forEach((array, i) => {
   const [start, end] = [address[i], address[i] + array.length];
   for (let j = 1; j <= 64; j++) if (memory[start - j] !== 0xa5 || memory[end + j - 1] !== 0xa5) process.exit(3);
