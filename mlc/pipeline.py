@@ -94,6 +94,7 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     from mlc.lowering.loops.hoist_packs import HoistPacksPass
     from mlc.lowering.loops.nest import NestPass
     from mlc.lowering.loops.pack import PackPass
+    from mlc.lowering.loops.pack_inputs import PackInputsPass
     from mlc.lowering.loops.parallelize import ParallelizePass
     from mlc.lowering.loops.place_scratch import PlaceScratchPass
     from mlc.lowering.loops.plan_memory import PlanMemoryPass
@@ -106,6 +107,7 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     name = options.target.designation
     yield FusePass()
     yield CollapsePass()
+    yield PackInputsPass(target=name)
     yield AssignSchedulesPass(target=name)
     if not options.strict:
         yield SeedAccumulatorsPass()

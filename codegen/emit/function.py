@@ -37,6 +37,12 @@ from mlc.errors import InternalError
 Path: TypeAlias = tuple[tuple[SSAValue, int], ...]
 """Induction variables, outer to inner, each with its bytes per iteration."""
 
+Phi: TypeAlias = tuple[str, str, str, str]
+"""A value that a loop carries: its type, its name, and its first and next values."""
+
+End: TypeAlias = Callable[[], tuple[str, list[Phi]]]
+"""Appends the end of a loop's body; returns whether to go on, and what the loop carries to count and to address."""
+
 
 def path_of(access: Access, ivs: list[SSAValue]) -> Path:
     """The induction variables that move an access."""
@@ -273,30 +279,65 @@ class FunctionEmitter:
         self.out.emit(f"  br label %{head}\n{head}:")
         position = len(self.out.lines)
         self.block = head
-        iv = self.out.name()
-        self.ivs[body.args[0]] = iv
+        count = self._chained_count if op is not None and self._is_chained(op) else self._count
+        end = count(body.args[0], low, high)
         inits = [self.tiles[t] for t in op.inits] if op else []
         phis: list[Registers] = [{k: self.out.name() for k in init} for init in inits]
         for argument, registers in zip(body.args[1:], phis):
             self.tiles[argument] = registers
-        self._advance(body.args[0])
         last = body.last_op
         assert isinstance(last, YieldOp)
         for inner in body.ops:
             if inner is not last:
                 self._operation(inner)
-        following = self.out.value(f"add nuw nsw {self.index} {iv}, 1")
-        again = self.out.value(f"icmp slt {self.index} {following}, {high}")
+        again, carried = end()
         latch = self.block
         self.out.emit(f"  br i1 {again}, label %{head}, label %{exit_}\n{exit_}:")
         self.block = exit_
-        lines = [f"  {iv} = phi {self.index} [{low}, %{before}], [{following}, %{latch}]"]
         if op is not None:
             for init, registers, value, result in zip(inits, phis, last.values, op.res):
                 final = self.tiles[result] = self.tiles[value]
                 name = _vector_type(tile_type(result))
-                lines += [f"  {registers[k]} = phi {name} [{init[k]}, %{before}], [{final[k]}, %{latch}]" for k in init]
-        self.out.lines[position:position] = lines
+                carried += [(name, registers[k], init[k], final[k]) for k in init]
+        self.out.lines[position:position] = [
+            f"  {phi} = phi {name} [{first}, %{before}], [{next_}, %{latch}]" for name, phi, first, next_ in carried
+        ]
+
+    def _count(self, iv: SSAValue, low: str, high: str) -> End:
+        """Count up, and compute the addresses that the induction variable moves from it."""
+        name = self.ivs[iv] = self.out.name()
+        self._advance(iv)
+
+        def end() -> tuple[str, list[Phi]]:
+            following = self.out.value(f"add nuw nsw {self.index} {name}, 1")
+            return self.out.value(f"icmp slt {self.index} {following}, {high}"), [(self.index, name, low, following)]
+
+        return end
+
+    def _is_chained(self, op: ForOp) -> bool:
+        """Whether a loop only moves addresses, and the target wants that done by pointers that move on."""
+        inner = list(op.body.block.ops)
+        indexed = any(isinstance(o, ForOp) or (isinstance(o, TileOp) and o.indices is not None) for o in inner)
+        return self.target.chained and not indexed
+
+    def _chained_count(self, iv: SSAValue, low: str, high: str) -> End:
+        """Count down from ``high`` (``low`` is 0), while every address moves on by itself."""
+        left = self.out.name()
+        moving: list[tuple[str, str, int]] = []
+        for buffer, path in self.prefixes.get(iv, ()):
+            moving.append((self.out.name(), self.pointers[buffer, path[:-1]], path[-1][1]))
+            self.pointers[buffer, path] = moving[-1][0]
+
+        def end() -> tuple[str, list[Phi]]:
+            phis: list[Phi] = []
+            for pointer, start, step in moving:
+                moved = self.out.value(f"getelementptr i8, ptr {pointer}, {self.index} {step}")
+                moved = self.out.call("ptr", "llvm.launder.invariant.group.p0", [("ptr", moved)])
+                phis.append(("ptr", pointer, start, moved))
+            rest = self.out.value(f"add nsw {self.index} {left}, -1")
+            return self.out.value(f"icmp ne {self.index} {rest}, 0"), [(self.index, left, high, rest), *phis]
+
+        return end
 
 
 def _vector_type(tile: TileType) -> str:

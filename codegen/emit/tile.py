@@ -93,9 +93,9 @@ class TileEmitter:
         base = pointer(buffer, access)
         if access.const:
             base = self.out.value(f"getelementptr inbounds i8, ptr {base}, i64 {access.const}")
-        return Operand(base, element, access, offsets, lane, access.full, self._lane_axis(offsets, lane, size))
+        return Operand(base, element, access, offsets, lane, access.full, self._lane_axis(access, offsets, lane, size))
 
-    def _lane_axis(self, offsets: dict[str, int], lane: int, size: int) -> Axis | None:
+    def _lane_axis(self, access: Access, offsets: dict[str, int], lane: int, size: int) -> Axis | None:
         """The register axis along which whole vectors of this operand lie, when its lanes do not.
 
         For splats, targets with by-lane multiply-adds read such a vector once and use its lanes.
@@ -105,7 +105,8 @@ class TileEmitter:
         if lane == 0 and self.ctx.target.splat != "lane":
             return None
         for axis in self.axes:
-            if axis.kind != "l" and offsets.get(axis.name) == size and axis.size % self.ctx.width == 0:
+            whole = axis.size % self.ctx.width == 0 or (access.full and lane == 0)
+            if axis.kind != "l" and offsets.get(axis.name) == size and whole:
                 return axis
         return None
 

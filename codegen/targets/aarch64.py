@@ -27,6 +27,7 @@ TARGETS = (
         vector_bytes=16,
         registers=32,
         splat="lane",
+        chained=True,
         caches=Caches(l1=32 << 10, l2=512 << 10, l3=1 << 20),
         rows=ROWS,
         elf_machine=183,

@@ -53,7 +53,8 @@ class Target:
 
     ``vector_bytes`` is the width of a vector register, ``registers`` their number; ``splat`` says how the operand
     that is the same in all lanes reaches a multiply-add: ``memory`` (a broadcasting load) or ``lane`` (by-lane
-    forms that need the operand packed). ``accumulators`` is the largest register tile that does not spill.
+    forms that need the operand packed). ``chained``: in innermost loops addresses are pointers that each iteration
+    moves on, rather than multiples of its number; that suits machines that address with offsets alone.
 
     ``pointer_bytes`` is the size of an address (and of C's long and size_t); ``abi`` names the calling convention
     where LLVM does not derive it from the triple.
@@ -73,6 +74,7 @@ class Target:
     vector_bytes: int
     registers: int
     splat: Literal["memory", "lane"] = "memory"
+    chained: bool = False
     fma: bool = True
     rounding: bool = True
     half: bool = True

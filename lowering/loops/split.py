@@ -19,7 +19,7 @@ from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
 
 from mlc.dialects.loop import ComputeOp, KernelOp, Level, MapAttr, Plan, Reach, ReachAttr, ScratchOp, buffer_type
-from mlc.dialects.loop.affine import Expr, Quotient, Subscript, linear, quotient_dims, simplify, subscripts_of
+from mlc.dialects.loop.affine import Expr, Quotient, Subscript, dims_of, linear, quotient_dims, simplify, subscripts_of
 from mlc.lowering.loops.check_schedule import check_schedule
 from mlc.lowering.loops.levels import Span, element_bytes, row_major, spans
 
@@ -83,18 +83,35 @@ def _quotient_reach(atom: Quotient, factor: int, levels: Sequence[Span], into: d
     return factor * (base // divisor if atom.kind == "//" else base % divisor)
 
 
-def _has_padding(mapping: MapAttr, lanes: dict[str, int]) -> bool:
-    """Whether the last index is a lane dim inside a block of whole vectors, so that the buffer ends on one."""
-    if not mapping.data or not lanes:
-        return False
-    terms = mapping.data[-1].terms
+def _block(mapping: MapAttr) -> tuple[str, int]:
+    """The dim and the size of the blocks in which a buffer lies, so that it ends on a whole one; "" for none."""
+    terms = mapping.data[-1].terms if mapping.data else ()
     if len(terms) != 1:
-        return False
+        return "", 0
     atom = terms[0][0]
-    if not isinstance(atom, Quotient):
+    if not isinstance(atom, Quotient) or atom.kind != "%":
+        return "", 0
+    return atom.expr.as_dim or "", atom.divisor
+
+
+def _is_padded(op: ComputeOp, number: int, plan: Plan, levels: Sequence[Level]) -> bool:
+    """Whether whole vectors may be accessed in an operand even where a dim ends inside one.
+
+    Along lanes its blocks are whole vectors. An input that lanes don't move may be read in whole vectors along the
+    dim of its blocks if every tile of that starts on one.
+    """
+    assert op.maps is not None
+    mapping = op.maps.data[number]
+    name, size = _block(mapping)
+    if not name or not plan.lanes:
         return False
-    name = atom.expr.as_dim
-    return atom.kind == "%" and name in lanes and atom.divisor % lanes[name] == 0
+    if name in plan.lanes:
+        return size % plan.lanes[name] == 0
+    moving = {d for e in mapping.data for d in dims_of(e)}
+    if number >= len(op.ins) or moving & plan.lanes.keys():
+        return False
+    width = max(plan.lanes.values())
+    return size % width == 0 and all(v.size % width == 0 for v in levels if v.kind == "/" and v.dim == name)
 
 
 def shared_levels(op: ComputeOp) -> tuple[Level, ...]:
@@ -127,7 +144,7 @@ def reaches(op: ComputeOp, plan: Plan) -> list[ReachAttr]:
         if bad and i not in plan.pack:
             raise VerifyException(f"[split_balanced] dim {min(bad)!r} is blocked in operand {i}: its steps can't vary")
         inside = levels[len(shared) :] if private else levels
-        found.append(ReachAttr(reach_of(expr, inside, full=_has_padding(mapping, plan.lanes))))
+        found.append(ReachAttr(reach_of(expr, inside, full=_is_padded(op, i, plan, whole.levels))))
     return found
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlc.dialects.loop import KernelOp
 
 _LABEL = re.compile(r"^(\.?L?[A-Za-z_.$][\w.$]*):")
-_COMMENT = re.compile(r"\s*(#|//|@).*$")
+_COMMENT = re.compile(r"\s*(#\s|//|@\s).*$")
 _TARGET = re.compile(r"(\.LBB\w+)\s*$")
 _STACK = re.compile(r"\(%[re]sp|\[sp\b|\[x29\b")
 

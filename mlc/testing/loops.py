@@ -18,7 +18,9 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, BlockArgument, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from mlc.dialects.loop import CallOp, ConstantOp, KernelOp, PackOp
+from mlc.dialects.hlt.dtypes import numpy_dtype
+from mlc.dialects.interpreters.loop import run_kernel
+from mlc.dialects.loop import BufferOp, CallOp, ConstantOp, KernelOp, PackOp, buffer_type
 from mlc.dialects.weights_attr import WeightAttr
 
 if TYPE_CHECKING:
@@ -90,6 +92,27 @@ def passed_arrays(module: ModuleOp, arrays: Sequence[Array]) -> list[Array]:
         return constants[_weight(owner)]
 
     return [np.require(passed(v), requirements="C") for v in call.args]
+
+
+def run_calls(module: ModuleOp, arrays: Sequence[Array]) -> None:
+    """Run all calls of a `loop_program` that is not scheduled yet by the kernels' reference meaning.
+
+    ``arrays`` are those of the kernel as it was given; what it writes changes in place. Buffers start as NaN.
+    """
+    kernels = {op.sym_name.data: op for op in module.ops if isinstance(op, KernelOp)}
+    constants = [f"w{i}" for i in range(len(arrays))]
+    weights = {_weight(op) for op in module.walk() if isinstance(op, ConstantOp)}
+    memory: dict[SSAValue, Array] = {}
+    main = next(op for op in module.ops if isinstance(op, FuncOp))
+    memory.update(zip(main.body.block.args, [a for name, a in zip(constants, arrays) if name not in weights]))
+    for op in main.body.block.ops:
+        if isinstance(op, ConstantOp):
+            memory[op.result] = arrays[constants.index(_weight(op))]
+        elif isinstance(op, BufferOp):
+            type_ = buffer_type(op.result)
+            memory[op.result] = np.full(type_.get_shape(), np.nan, numpy_dtype(type_.element_type))
+        elif isinstance(op, CallOp):
+            run_kernel(kernels[op.kernel], [memory[v] for v in op.args])
 
 
 def _weight(op: ConstantOp) -> str:

@@ -96,13 +96,15 @@ def gemm(m: int, n: int, k: int) -> Sample:
     return sample("gemm", [_plain(m, k), _plain(k, n), _plain(n)], build, weights=(1, 2))
 
 
-def conv(size: int, channels: int, filters: int, kernel: int = 3, *, block: int = 1, groups: int = 1) -> Sample:
+def conv(
+    size: int, channels: int, filters: int, kernel: int = 3, *, block: int = 1, groups: int = 1, stride: int = 1
+) -> Sample:
     """A convolution with bias and rectifier on channels in blocks of ``block`` (1: plain NCHW), without padding."""
-    out = size - kernel + 1
+    out = (size - kernel) // stride + 1
     layout = LayoutAttr.blocked(4, 1, block) if block > 1 else None
 
     def build(add: Add, x: SSAValue, w: SSAValue, bias: SSAValue) -> SSAValue:
-        made = add(hlt.ConvOp(x, w, groups=groups))
+        made = add(hlt.ConvOp(x, w, groups=groups, strides=(stride, stride)))
         made = add(hlt.AddOp(made, add(hlt.BroadcastOp(bias, shape=(1, filters, out, out), dims=(1,)))))
         zero = add(hlt.ConstantOp(np.broadcast_to(np.float32(0), (1, filters, out, out))))
         return add(hlt.MaximumOp(made, zero))

@@ -25,8 +25,8 @@ VECTORS_BY_ROWS = ((1, (8, 6)), (4, (4, 3)))
 ROWS_BY_VECTORS = ({1: 14, 2: 7, 3: 4, 4: 4}, {1: 12, 2: 6, 3: 4})
 """Rows per tile by its vectors, with many registers and with few: 14 or 12 accumulators hide the latency."""
 
-LANE_TILE = (3, 6)
-"""Vectors per row and rows where multiply-adds take one factor from a lane: a vector of it per row is kept as well."""
+LANE_VECTORS = 3
+"""The most vectors per row where multiply-adds take one factor from a lane."""
 
 
 def reuse_dims(space: Space, lane: str) -> list[str]:
@@ -70,14 +70,14 @@ def _tile(space: Space, lane: str, rows: list[str]) -> tuple[int, dict[str, int]
     """Vectors per row, and rows per dim of the register tile."""
     few = 0 if space.many_registers else 1
     count = prod(space.extents[n] for n in rows)
-    vectors = next((v[few] for most, v in VECTORS_BY_ROWS if count <= most), 2)
-    vectors = max(1, min(vectors, ceil_div(space.extents[lane], space.width)))
-    height = ROWS_BY_VECTORS[few].get(vectors, 1)
-    if space.target.splat == "lane" and count > LANE_TILE[1]:
-        vectors = min(LANE_TILE[0], ceil_div(space.extents[lane], space.width))
-        height = max(height, LANE_TILE[1]) if vectors < LANE_TILE[0] else LANE_TILE[1]
-    kept = vectors + (space.target.splat == "lane")
-    height = min(height, max(1, (space.target.registers - 2 - vectors) // kept))
+    if space.target.splat == "lane" and count > VECTORS_BY_ROWS[-1][0]:
+        vectors, height = lane_tile(space, lane, rows[0])
+    else:
+        vectors = next((v[few] for most, v in VECTORS_BY_ROWS if count <= most), 2)
+        vectors = max(1, min(vectors, ceil_div(space.extents[lane], space.width)))
+        height = ROWS_BY_VECTORS[few].get(vectors, 1)
+        kept = vectors + (space.target.splat == "lane")
+        height = min(height, max(1, (space.target.registers - 2 - vectors) // kept))
     tile: dict[str, int] = {}
     for name in rows:
         tile[name] = _even_rows(space, name, min(height, space.extents[name]))
@@ -85,6 +85,30 @@ def _tile(space: Space, lane: str, rows: list[str]) -> tuple[int, dict[str, int]
         if height < 2:
             break
     return vectors, tile
+
+
+def lane_tile(space: Space, lane: str, row: str) -> tuple[int, int]:
+    """Vectors per row and rows of the tile with most multiply-adds per load where rows are lanes of vectors.
+
+    A vector of the other factor holds several rows where those are neighbours in memory, else one row of several
+    steps. Vectors that lie side by side are loaded in pairs. Two registers stay free, or one where all are pairs.
+    """
+    others = [o for o in space.facts.factors if not o.depends(lane)]
+    along = any(o.is_unit(row) for o in others)
+    paired = along or all(o.step(row) == space.target.vector_bytes for o in others)
+    free = space.target.registers - (1 if paired else 2)
+
+    def loads(tile: tuple[int, int]) -> float:
+        vectors, height = tile
+        return vectors / 2 + height / space.width / (2 if paired else 1)
+
+    fitting = [
+        (vectors, height)
+        for vectors in range(1, min(LANE_VECTORS, ceil_div(space.extents[lane], space.width)) + 1)
+        for height in range(space.width if along else 1, free, space.width if along else 1)
+        if vectors * height + vectors + (height // space.width if along else height) <= free
+    ]
+    return max(fitting, key=lambda tile: (tile[0] * tile[1] / loads(tile), tile))
 
 
 def _even_rows(space: Space, name: str, most: int) -> int:
