@@ -29,7 +29,8 @@ STT_NOTYPE, STT_OBJECT, STT_FUNC, STT_SECTION, STT_FILE = 0, 1, 2, 3, 4
 SHN_UNDEF, SHN_LORESERVE, SHN_ABS, SHN_COMMON = 0, 0xFF00, 0xFFF1, 0xFFF2
 
 ELF_FLAGS = {EM_RISCV: 0x5, EM_ARM: 0x05000400}
-"""``e_flags`` of objects without code: compressed instructions and double-float ABI; EABI 5 and hard float.
+"""``e_flags`` of libraries and of objects without code: compressed instructions and double-float ABI; EABI 5 and hard
+float.
 """
 
 
@@ -44,6 +45,8 @@ class ElfClass(NamedTuple):
     rel: Struct
     rela: Struct
     symbol_shift: int
+    program: Struct
+    dynamic: Struct
 
     def pack_symbol(self, name: int, symbol: Symbol) -> bytes:
         """One symbol table entry; ``name`` is the offset in the string table."""
@@ -51,8 +54,27 @@ class ElfClass(NamedTuple):
             return self.symbol.pack(name, symbol.value, symbol.size, symbol.info, symbol.other, symbol.section)
         return self.symbol.pack(name, symbol.info, symbol.other, symbol.section, symbol.value, symbol.size)
 
+    def pack_program(
+        self, kind: int, flags: int, offset: int, address: int, in_file: int, in_memory: int, align: int
+    ) -> bytes:
+        """One program header; the physical address is the virtual one."""
+        if self.ident == 1:
+            return self.program.pack(kind, offset, address, address, in_file, in_memory, flags, align)
+        return self.program.pack(kind, flags, offset, address, address, in_file, in_memory, align)
 
-ELF32 = ElfClass(1, 4, Struct("<HHIIIIIHHHHHH"), Struct("<10I"), Struct("<IIIBBH"), Struct("<II"), Struct("<IIi"), 8)
+
+ELF32 = ElfClass(
+    1,
+    4,
+    Struct("<HHIIIIIHHHHHH"),
+    Struct("<10I"),
+    Struct("<IIIBBH"),
+    Struct("<II"),
+    Struct("<IIi"),
+    8,
+    Struct("<8I"),
+    Struct("<II"),
+)
 ELF64 = ElfClass(
     2,
     8,
@@ -62,6 +84,8 @@ ELF64 = ElfClass(
     Struct("<QQ"),
     Struct("<QQq"),
     32,
+    Struct("<IIQQQQQQ"),
+    Struct("<QQ"),
 )
 MAGIC_BYTES = 16
 
@@ -98,7 +122,10 @@ class Symbol(NamedTuple):
 
 
 class Relocation(NamedTuple):
-    """At byte ``offset`` of its section: a value made of symbol number ``symbol`` and ``addend``."""
+    """At byte ``offset`` of its section: a value made of symbol number ``symbol`` and ``addend``.
+
+    Records of ``SHT_REL`` have no addend, the field holds it: here it is 0.
+    """
 
     offset: int
     type: int
@@ -108,7 +135,7 @@ class Relocation(NamedTuple):
 
 @dataclass
 class Section:
-    """A section with its content and, for ``SHT_RELA`` targets, the relocations that apply to it."""
+    """A section with its content and the relocations that apply to it."""
 
     name: str
     type: int
@@ -163,7 +190,7 @@ def parse_object(data: bytes) -> ObjectFile:
     tables = [section for section in sections if section.type == SHT_SYMTAB]
     symbols = _symbols(layout, tables[0], sections) if tables else []
     for section in sections:
-        if section.type == SHT_RELA:
+        if section.type in (SHT_RELA, SHT_REL):
             sections[section.info].relocations = _relocations(layout, section)
     return ObjectFile(machine, flags, sections, symbols)
 
@@ -195,6 +222,8 @@ def contents(section: Section) -> bytes | bytearray | memoryview:
 
 def _relocations(layout: ElfClass, section: Section) -> list[Relocation]:
     shift, mask = layout.symbol_shift, (1 << layout.symbol_shift) - 1
+    if section.type == SHT_REL:
+        return [Relocation(o, i & mask, i >> shift, 0) for o, i in layout.rel.iter_unpack(contents(section))]
     return [Relocation(o, i & mask, i >> shift, a) for o, i, a in layout.rela.iter_unpack(contents(section))]
 
 
@@ -260,8 +289,7 @@ def file_header(
 ) -> bytes:  # fmt: skip
     """The ELF header; program headers, if any, follow it directly."""
     size = MAGIC_BYTES + layout.header.size
-    program_size = 56 if layout is ELF64 else 32
     return bytes([0x7F, *b"ELF", layout.ident, 1, 1]).ljust(MAGIC_BYTES, b"\0") + layout.header.pack(
-        kind, machine, 1, 0, size if programs else 0, sections_at, flags, size, program_size if programs else
+        kind, machine, 1, 0, size if programs else 0, sections_at, flags, size, layout.program.size if programs else
         0, programs, layout.section.size, sections, names,
     )  # fmt: skip

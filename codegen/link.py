@@ -1,4 +1,4 @@
-"""A linker: relocatable objects in, an ELF64 shared library out, with no toolchain.
+"""A linker: relocatable objects in, an ELF shared library out, with no toolchain.
 
 The library has separate read-only, code, relocated-then-read-only and writable segments (never writable and
 executable), eager binding, a SysV hash table over its exports, a full ``.symtab`` with the kernels' names for
@@ -11,10 +11,8 @@ References: System V ABI (gabi) chapters 4 and 5; the machines' own rules are in
 from __future__ import annotations
 
 from collections.abc import Sequence
-from struct import pack
 
 from mlc.codegen.elf import (
-    ELF64,
     SHF_EXECINSTR,
     SHF_TLS,
     SHF_WRITE,
@@ -33,16 +31,13 @@ from mlc.codegen.elf import (
     Section,
     StringTable,
     Symbol,
+    contents,
 )  # fmt: skip
 from mlc.codegen.image import Chunk, FileSlice, Image
 from mlc.codegen.relocatable import check_exports, resolve
 from mlc.codegen.relocations import Apply, Rule, Use, rules_of
 from mlc.codegen.sharedfile import (
-    DYNAMIC_BYTES,
     NULL_SYMBOL,
-    RELA_BYTES,
-    SYMBOL_BYTES,
-    WORD,
     OutputSection,
     SharedFile,
     hash_table,
@@ -59,6 +54,7 @@ _THREAD_SYMBOLS = {"pthread_create", "pthread_join"}
 _SHT_X86_64_UNWIND = 0x70000001
 _DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_RELAENT = 1, 4, 5, 6, 7, 8, 9
 _DT_STRSZ, _DT_SYMENT, _DT_SONAME, _DT_FLAGS, _DT_RELACOUNT, _DT_FLAGS_1 = 10, 11, 14, 30, 0x6FFFFFF9, 0x6FFFFFFB
+_DT_REL, _DT_RELSZ, _DT_RELENT, _DT_RELCOUNT = 17, 18, 19, 0x6FFFFFFA
 _DF_BIND_NOW, _DF_1_NOW = 8, 1
 
 
@@ -104,6 +100,7 @@ class _Linker:
         check_exports(self.found, exports)
         self.rules = rules_of(objects[0].machine)
         self.file = SharedFile(objects[0].machine, self.rules)
+        self.layout = self.file.layout
         self.strings = StringTable()
         # (object number, section number) -> where the section lies
         self.homes: dict[tuple[int, int], tuple[OutputSection, int]] = {}
@@ -111,6 +108,7 @@ class _Linker:
         self.slots: dict[_Key, int] = {}
         self.stubs: dict[str, int] = {}
         self.words: list[tuple[int, int, Relocation]] = []
+        self.relocations: dict[tuple[int, int], list[Relocation]] = {}
 
     def run(self) -> Image:
         self._collect()
@@ -127,9 +125,25 @@ class _Linker:
         """Give every allocated input section its place in an output section."""
         for number, obj in enumerate(self.objects):
             for index, section in enumerate(obj.sections):
-                if section.allocated and section.size and section.type not in (SHT_NOTE, SHT_GROUP):
+                if section.allocated and section.size and section.type not in self._unlinked:
                     output = self.file.sections[_home(section)]
                     self.homes[number, index] = output, output.reserve(section.size, section.align)
+                    self.relocations[number, index] = self._relocations(section)
+
+    @property
+    def _unlinked(self) -> frozenset[int]:
+        return self.rules.unlinked | {SHT_NOTE, SHT_GROUP}
+
+    def _relocations(self, section: Section) -> list[Relocation]:
+        """A section's relocations with their addends. Raises InternalError for a type that no rule is known for."""
+        for kind in dict.fromkeys(entry.type for entry in section.relocations):
+            if kind not in self.rules.rules:
+                raise InternalError(f"unknown relocation type {kind} in {section.name}")
+        if self.rules.explicit_addends:
+            return section.relocations
+        content = contents(section) if section.relocations else b""
+        readers = {kind: rule.read for kind, rule in self.rules.rules.items() if rule.read is not None}
+        return [entry._replace(addend=readers[entry.type](content, entry.offset)) for entry in section.relocations]
 
     def _symbol(self, number: int, index: int) -> tuple[_Key, bool]:
         """A symbol's identity, and whether another library defines it."""
@@ -140,21 +154,21 @@ class _Linker:
 
     def _scan(self) -> None:
         """Find the table slots, call stubs, imports and load-time words that the relocations ask for."""
-        for number, index in self.homes:
+        for (number, index), relocations in self.relocations.items():
             section = self.objects[number].sections[index]
-            for kind, symbol in dict.fromkeys((entry.type, entry.symbol) for entry in section.relocations):
-                rule = self.rules.rules.get(kind)
-                if rule is None:
-                    raise InternalError(f"unknown relocation type {kind} in {section.name}")
+            for kind, symbol in dict.fromkeys((entry.type, entry.symbol) for entry in relocations):
+                rule = self.rules.rules[kind]
                 if rule.use is Use.WORD and not section.flags & SHF_WRITE:
                     raise InternalError(f"absolute address in read-only section {section.name}")
                 self._note_use(rule, *self._symbol(number, symbol))
-            self.words += [(number, index, entry) for entry in section.relocations if self._is_word(entry)]
+            self.words += [(number, index, entry) for entry in relocations if self._is_word(entry)]
 
     def _is_word(self, relocation: Relocation) -> bool:
         return self.rules.rules[relocation.type].use is Use.WORD
 
     def _note_use(self, rule: Rule, key: _Key, imported: bool) -> None:
+        if rule.use is Use.NOTHING:
+            return
         if imported:
             self.imports.setdefault(str(key), len(self.imports) + 1)
         if rule.use is Use.SLOT:
@@ -167,19 +181,19 @@ class _Linker:
 
     def _size_tables(self) -> None:
         """Fix the sizes of all sections that the linker writes itself, and intern their strings."""
-        sections = self.file.sections
+        sections, layout = self.file.sections, self.layout
         symbols = 1 + len(self.imports) + len(self.exports)
         sections[".hash"].size = hash_table_bytes(symbols)
-        sections[".dynsym"].size = SYMBOL_BYTES * symbols
-        sections[".rela.dyn"].size = RELA_BYTES * (len(self.slots) + len(self.words))
-        sections[".got"].size = WORD * len(self.slots)
+        sections[".dynsym"].size = layout.symbol.size * symbols
+        self.file.relocations.size = self.file.relocations.entry_size * (len(self.slots) + len(self.words))
+        sections[".got"].size = layout.word * len(self.slots)
         sections[".plt"].size = self.rules.stub_size * len(self.stubs)
         if sections[".eh_frame"].size:
             sections[".eh_frame"].reserve(4, 4)  # a zero length ends the list
         for text in (*self.imports, *self.exports, *self._needed(), self.soname):
             self.strings.add(text)
         sections[".dynstr"].size = len(self.strings.to_bytes())
-        sections[".dynamic"].size = DYNAMIC_BYTES * len(self._dynamic_entries(0))
+        sections[".dynamic"].size = layout.dynamic.size * len(self._dynamic_entries(0))
 
     def _needed(self) -> list[str]:
         """The libraries to load."""
@@ -209,27 +223,38 @@ class _Linker:
         return output.address + offset + symbol.value
 
     def _slot_address(self, key: _Key) -> int:
-        return self.file.sections[".got"].address + WORD * self.slots[key]
+        return self.file.sections[".got"].address + self.layout.word * self.slots[key]
 
     def _relocate(self) -> None:
         """Apply the relocations that have their values now."""
         buffer = self.file.buffer
-        for (number, index), (output, offset) in self.homes.items():
-            relocations = self.objects[number].sections[index].relocations
+        for (number, index), relocations in self.relocations.items():
+            output, offset = self.homes[number, index]
             targets = {
                 pair: self._rule_and_target(number, *pair)
                 for pair in dict.fromkeys((entry.type, entry.symbol) for entry in relocations)
             }
             at, place = output.offset + offset, output.address + offset
+            begun = {entry.offset: entry for entry in relocations} if self._has_pairs else {}
             for inside, kind, symbol, addend in relocations:
                 apply, target = targets[kind, symbol]
-                if apply is not None:
+                if apply is None:
+                    continue
+                if self.rules.rules[kind].use is not Use.PAIR:
                     apply(buffer, at + inside, target + addend, place + inside)
+                    continue
+                first = begun[self.objects[number].symbols[symbol].value]
+                _, whole = targets[first.type, first.symbol]
+                apply(buffer, at + inside, whole + first.addend, place + first.offset)
+
+    @property
+    def _has_pairs(self) -> bool:
+        return any(rule.use is Use.PAIR for rule in self.rules.rules.values())
 
     def _rule_and_target(self, number: int, kind: int, symbol: int) -> tuple[Apply | None, int]:
         """How to apply a relocation and the address it wants; None for what the loader will do."""
         rule = self.rules.rules[kind]
-        if rule.use is Use.WORD:
+        if rule.use in (Use.WORD, Use.NOTHING):
             return None, 0
         key, _ = self._symbol(number, symbol)
         return rule.apply, self._slot_address(key) if rule.use is Use.SLOT else self._address(key)
@@ -250,6 +275,14 @@ class _Linker:
             return place, by_name, self.imports[key], addend
         return place, self.rules.relative, 0, self._address(key) + addend
 
+    def _load_time_record(self, place: int, kind: int, symbol: int, addend: int) -> bytes:
+        """A dynamic relocation; where records have no addend, it goes to the place itself."""
+        info = symbol << self.layout.symbol_shift | kind
+        if self.rules.explicit_addends:
+            return self.layout.rela.pack(place, info, addend)
+        self.file.put_word(place, addend)
+        return self.layout.rel.pack(place, info)
+
     def _dynamic_entries(self, relative: int) -> list[tuple[int, int]]:
         """The dynamic section; ``relative`` counts the relocations that need no symbol."""
         sections = self.file.sections
@@ -258,11 +291,13 @@ class _Linker:
             entries.append((_DT_SONAME, self.strings.add(self.soname)))
         entries += [(_DT_HASH, sections[".hash"].address), (_DT_STRTAB, sections[".dynstr"].address)]
         entries += [(_DT_SYMTAB, sections[".dynsym"].address), (_DT_STRSZ, sections[".dynstr"].size)]
-        entries += [(_DT_SYMENT, SYMBOL_BYTES)]
-        rela = sections[".rela.dyn"]
-        if rela.size:
-            entries += [(_DT_RELA, rela.address), (_DT_RELASZ, rela.size), (_DT_RELAENT, RELA_BYTES)]
-            entries += [(_DT_RELACOUNT, relative)]
+        entries += [(_DT_SYMENT, self.layout.symbol.size)]
+        table = self.file.relocations
+        if table.size:
+            tags = (_DT_RELA, _DT_RELASZ, _DT_RELAENT, _DT_RELACOUNT)
+            if not self.rules.explicit_addends:
+                tags = (_DT_REL, _DT_RELSZ, _DT_RELENT, _DT_RELCOUNT)
+            entries += zip(tags, (table.address, table.size, table.entry_size, relative))
         return [*entries, (_DT_FLAGS, _DF_BIND_NOW), (_DT_FLAGS_1, _DF_1_NOW), (0, 0)]
 
     def _write_tables(self) -> None:
@@ -273,13 +308,13 @@ class _Linker:
             at = self.rules.stub_size * index
             self.rules.write_stub(self.file.buffer, plt.offset + at, self._slot_address(name), plt.address + at)
         entries = self._load_time_relocations()
-        put(".rela.dyn", b"".join(ELF64.rela.pack(place, s << 32 | t, a) for place, t, s, a in entries))
+        put(self.file.relocations.name, b"".join(self._load_time_record(*entry) for entry in entries))
         put(".dynstr", self.strings.to_bytes())
         symbols = [NULL_SYMBOL, *self._undefined(), *self._exported()]
-        put(".dynsym", pack_symbols(symbols, self.strings))
+        put(".dynsym", pack_symbols(self.layout, symbols, self.strings))
         put(".hash", hash_table([symbol.name for symbol in symbols]))
         relative = sum(entry[1] == self.rules.relative for entry in entries)
-        put(".dynamic", b"".join(pack("<QQ", *entry) for entry in self._dynamic_entries(relative)))
+        put(".dynamic", b"".join(self.layout.dynamic.pack(*entry) for entry in self._dynamic_entries(relative)))
 
     def _final(self, number: int, symbol: Symbol, info: int) -> Symbol:
         """A defined symbol with its address and output section."""

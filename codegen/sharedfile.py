@@ -1,4 +1,4 @@
-"""An ELF64 shared library as a file: its sections and segments, their layout, headers and symbol tables.
+"""An ELF shared library as a file: its sections and segments, their layout, headers and symbol tables.
 
 ``mlc.codegen.link`` decides what goes into it.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from struct import pack, pack_into
 
 from mlc.codegen.elf import (
-    ELF64,
+    ELF_FLAGS,
     ET_DYN,
     MAGIC_BYTES,
     SHF_ALLOC,
@@ -23,21 +23,22 @@ from mlc.codegen.elf import (
     SHT_NOBITS,
     SHT_NOTE,
     SHT_PROGBITS,
+    SHT_REL,
     SHT_RELA,
     SHT_STRTAB,
     SHT_SYMTAB,
+    ElfClass,
     StringTable,
     Symbol,
+    class_of,
     file_header,
 )  # fmt: skip
 from mlc.codegen.image import Chunk, Image, chunk_size
 from mlc.codegen.relocations import MachineRules
 
-RELA_BYTES, SYMBOL_BYTES, DYNAMIC_BYTES, WORD = 24, 24, 16, 8
 NULL_SYMBOL = Symbol("", 0, 0, 0, 0, 0)
 
 _PT_LOAD, _PT_DYNAMIC, _PT_NOTE, _PT_GNU_STACK, _PT_GNU_RELRO = 1, 2, 4, 0x6474E551, 0x6474E552
-_PROGRAM_HEADER_BYTES = 56
 _R, _RX, _RW = 4, 5, 6
 _BUILD_ID_BYTES = 20
 _BUILD_ID_NOTE = pack("<III4s", 4, _BUILD_ID_BYTES, 3, b"GNU\0")
@@ -87,23 +88,24 @@ class Segment:
         return [section for section in self.sections if section.size]
 
 
-def _segments() -> list[Segment]:
+def _segments(layout: ElfClass, relocations: OutputSection) -> list[Segment]:
     """All there can be, in address order."""
+    word, symbol = layout.word, layout.symbol.size
     read, write, code = SHF_ALLOC, SHF_ALLOC | SHF_WRITE, SHF_ALLOC | SHF_EXECINSTR
     return [
         Segment(_R, [
             OutputSection(".note.gnu.build-id", SHT_NOTE, read, 4, len(_BUILD_ID_NOTE) + _BUILD_ID_BYTES),
-            OutputSection(".hash", SHT_HASH, read, 8, 0, 4, ".dynsym"),
-            OutputSection(".dynsym", SHT_DYNSYM, read, 8, 0, SYMBOL_BYTES, ".dynstr", 1),
+            OutputSection(".hash", SHT_HASH, read, word, 0, 4, ".dynsym"),
+            OutputSection(".dynsym", SHT_DYNSYM, read, word, 0, symbol, ".dynstr", 1),
             OutputSection(".dynstr", SHT_STRTAB, read),
-            OutputSection(".rela.dyn", SHT_RELA, read, 8, 0, RELA_BYTES, ".dynsym"),
+            relocations,
             OutputSection(".rodata", SHT_PROGBITS, read),
             OutputSection(".eh_frame", SHT_PROGBITS, read),
         ]),
         Segment(_RX, [OutputSection(".text", SHT_PROGBITS, code, 16), OutputSection(".plt", SHT_PROGBITS, code, 16)]),
         Segment(_RW, [
-            OutputSection(".dynamic", SHT_DYNAMIC, write, 8, 0, DYNAMIC_BYTES, ".dynstr"),
-            OutputSection(".got", SHT_PROGBITS, write, 8, 0, WORD),
+            OutputSection(".dynamic", SHT_DYNAMIC, write, word, 0, layout.dynamic.size, ".dynstr"),
+            OutputSection(".got", SHT_PROGBITS, write, word, 0, word),
             OutputSection(".data.rel.ro", SHT_PROGBITS, write),
         ], relro=True),
         Segment(_RW, [OutputSection(".data", SHT_PROGBITS, write), OutputSection(".bss", SHT_NOBITS, write)]),
@@ -117,11 +119,20 @@ class SharedFile:
 
     machine: int
     rules: MachineRules
-    segments: list[Segment] = field(default_factory=_segments)
+    layout: ElfClass = field(init=False)
+    relocations: OutputSection = field(init=False)
+    segments: list[Segment] = field(init=False)
     sections: dict[str, OutputSection] = field(init=False)
     buffer: bytearray = field(init=False)
 
     def __post_init__(self) -> None:
+        self.layout = layout = class_of(self.machine)
+        self.relocations = (
+            OutputSection(".rela.dyn", SHT_RELA, SHF_ALLOC, layout.word, 0, layout.rela.size, ".dynsym")
+            if self.rules.explicit_addends
+            else OutputSection(".rel.dyn", SHT_REL, SHF_ALLOC, layout.word, 0, layout.rel.size, ".dynsym")
+        )
+        self.segments = _segments(layout, self.relocations)
         self.sections = {section.name: section for segment in self.segments for section in segment.sections}
 
     def lay_out(self) -> None:
@@ -134,7 +145,8 @@ class SharedFile:
         kept = [section for segment in self.segments for section in segment.kept]
         for number, section in enumerate(kept, 1):
             section.number = number
-        address = offset = in_memory = MAGIC_BYTES + ELF64.header.size + _PROGRAM_HEADER_BYTES * self._program_count()
+        headers = self.layout.header.size + self.layout.program.size * self._program_count()
+        address = offset = in_memory = MAGIC_BYTES + headers
         for index, segment in enumerate(self.segments):
             if index:
                 address = _align(address, page) + offset % page
@@ -157,6 +169,13 @@ class SharedFile:
         assert len(data) == section.size, name
         self.buffer[section.offset : section.offset + len(data)] = data
 
+    def put_word(self, address: int, value: int) -> None:
+        """Write an address-sized value where the library has ``address``."""
+        home = next(s for s in self.sections.values() if s.in_file and s.address <= address < s.address + s.size)
+        word = self.layout.word
+        at = home.offset + address - home.address
+        self.buffer[at : at + word] = (value & (1 << 8 * word) - 1).to_bytes(word, "little")
+
     def finish(self, symbols: Sequence[Symbol], local_symbols: int, streamed: Sequence[Chunk]) -> Image:
         """Add headers, the full symbol table and section headers, and stamp the build id.
 
@@ -165,7 +184,8 @@ class SharedFile:
         position = len(self.buffer) + sum(map(chunk_size, streamed))
         tail, table_at, count = self._tail(symbols, local_symbols, position)
         programs = self._program_headers()
-        header = file_header(ELF64, ET_DYN, self.machine, 0, table_at, count, count - 1, len(programs))
+        flags = ELF_FLAGS.get(self.machine, 0)
+        header = file_header(self.layout, ET_DYN, self.machine, flags, table_at, count, count - 1, len(programs))
         start = header + b"".join(programs)
         self.buffer[: len(start)] = start
         self._stamp(tail)
@@ -173,10 +193,12 @@ class SharedFile:
 
     def _tail(self, symbols: Sequence[Symbol], local_symbols: int, position: int) -> tuple[bytes, int, int]:
         """What follows the mapped part, the offset of the section headers in it, and their number."""
-        strings = StringTable()
-        table = pack_symbols(symbols, strings)
+        strings, word = StringTable(), self.layout.word
+        table = pack_symbols(self.layout, symbols, strings)
         text = strings.to_bytes()
-        symtab = OutputSection(".symtab", SHT_SYMTAB, 0, 8, len(table), SYMBOL_BYTES, ".strtab", local_symbols)
+        symtab = OutputSection(
+            ".symtab", SHT_SYMTAB, 0, word, len(table), self.layout.symbol.size, ".strtab", local_symbols
+        )
         strtab = OutputSection(".strtab", SHT_STRTAB, size=len(text))
         shstrtab = OutputSection(".shstrtab", SHT_STRTAB)
         everything = [*(s for segment in self.segments for s in segment.kept), symtab, strtab, shstrtab]
@@ -190,12 +212,12 @@ class SharedFile:
             tail += bytes(-(position + len(tail)) % section.align)
             section.offset = position + len(tail)
             tail += data
-        tail += bytes(-(position + len(tail)) % WORD)
+        tail += bytes(-(position + len(tail)) % word)
         table_at = position + len(tail)
-        tail += bytes(ELF64.section.size)
+        tail += bytes(self.layout.section.size)
         for name, s in zip(name_offsets, everything, strict=True):
             link = numbers.get(s.link, 0)
-            tail += ELF64.section.pack(
+            tail += self.layout.section.pack(
                 name, s.type, s.flags, s.address, s.offset, s.size, link, s.info, s.align, s.entry_size
             )
         return bytes(tail), table_at, 1 + len(everything)
@@ -214,7 +236,7 @@ class SharedFile:
 
     def _program_headers(self) -> list[bytes]:
         """PT_LOAD per segment that has content, in address order, then the descriptive ones."""
-        page = self.rules.page
+        page, program = self.rules.page, self.layout.pack_program
         loads: list[bytes] = []
         others: list[bytes] = []
         for index, segment in enumerate(self.segments):
@@ -227,25 +249,21 @@ class SharedFile:
             in_file = max((s.address + s.size - start for s in kept if s.in_file), default=0)
             if segment.relro:
                 end = _align(end, page)  # protection works on whole pages
-                others.append(_program(_PT_GNU_RELRO, _R, offset, start, end - start, end - start, 1))
-            loads.append(_program(_PT_LOAD, segment.permission, offset, start, in_file, end - start, page))
+                others.append(program(_PT_GNU_RELRO, _R, offset, start, end - start, end - start, 1))
+            loads.append(program(_PT_LOAD, segment.permission, offset, start, in_file, end - start, page))
         for kind, permission, name in ((_PT_DYNAMIC, _RW, ".dynamic"), (_PT_NOTE, _R, ".note.gnu.build-id")):
             s = self.sections[name]
-            others.append(_program(kind, permission, s.offset, s.address, s.size, s.size, s.align))
-        return [*loads, *others, _program(_PT_GNU_STACK, _RW, 0, 0, 0, 0, 16)]
+            others.append(program(kind, permission, s.offset, s.address, s.size, s.size, s.align))
+        return [*loads, *others, program(_PT_GNU_STACK, _RW, 0, 0, 0, 0, 16)]
 
 
 def _align(value: int, alignment: int) -> int:
     return -(-value // alignment) * alignment
 
 
-def _program(kind: int, flags: int, offset: int, address: int, in_file: int, in_memory: int, align: int) -> bytes:
-    return pack("<IIQQQQQQ", kind, flags, offset, address, address, in_file, in_memory, align)
-
-
-def pack_symbols(symbols: Sequence[Symbol], strings: StringTable) -> bytes:
+def pack_symbols(layout: ElfClass, symbols: Sequence[Symbol], strings: StringTable) -> bytes:
     """A symbol table, its names added to ``strings``."""
-    return b"".join(ELF64.pack_symbol(strings.add(symbol.name), symbol) for symbol in symbols)
+    return b"".join(layout.pack_symbol(strings.add(symbol.name), symbol) for symbol in symbols)
 
 
 def hash_table_bytes(symbols: int) -> int:

@@ -67,6 +67,14 @@ class Lanes:
         first = self.out.value(f"insertelement {type_} poison, {spelling(element)[0]} {scalar}, i64 0")
         return self.shuffle(type_, first, "poison", [0] * self.width)
 
+    def by_lane(self, source: Attribute, result: Attribute, x: str, emit: Callable[[Lanes, str], str]) -> str:
+        """A vector of what ``emit`` makes of each element of ``x``, at width 1."""
+        value, lane = "poison", Lanes(self.out, self.target, 1)
+        for i in range(self.width):
+            element = emit(lane, self.out.value(f"extractelement {self.type(source)} {x}, i64 {i}"))
+            value = self.out.value(f"insertelement {self.type(result)} {value}, {lane.type(result)} {element}, i64 {i}")
+        return value
+
     def shuffle(self, type_: str, low: str, high: str, lanes: Sequence[int]) -> str:
         """Lanes of two vectors, numbered through, as one vector."""
         mask = ", ".join(f"i32 {k}" for k in lanes) if any(lanes) else ""

@@ -6,6 +6,8 @@ returns the result's name. Instruction rows of the target come first; these are 
 
 from __future__ import annotations
 
+import re
+
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import Float32Type, i32, i64
 from xdsl.ir import Attribute, Operation
@@ -16,6 +18,8 @@ from mlc.codegen.emit.remainder import remainder
 from mlc.codegen.emit.writer import spelling
 from mlc.codegen.targets import Instruction
 from mlc.errors import InternalError
+
+_NAMED = re.compile(r"\$([a-z]*)")
 
 
 def emit_op(ctx: Lanes, op: Operation, args: list[str]) -> str:
@@ -38,10 +42,12 @@ def _emit_row(ctx: Lanes, row: Instruction, element: Attribute, args: list[str])
     if row.declare:
         text = row.declare.format(**names)
         ctx.out.declare(text.partition("@")[2].partition("(")[0], text)
-    value = ""
+    named: dict[str, str] = {"": ""}
     for line in lines:
-        value = ctx.out.value(line.strip().replace("$", value))
-    return value
+        name, _, right = line.strip().rpartition(" = ")
+        named[""] = ctx.out.value(_NAMED.sub(lambda found: named[found[1]], right))
+        named[name] = named[""]
+    return named[""]
 
 
 def _binary(mnemonic: str) -> Emitter:
@@ -70,6 +76,8 @@ def _saturating(name: str) -> Emitter:
 
     def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
         source, result = op.operands[0].type, op.results[0].type
+        if ctx.width > 1 and not ctx.target.vector_casts:
+            return ctx.by_lane(source, result, args[0], lambda lane, x: emit(lane, op, [x]))
         full = f"{name}.{ctx.suffix(result)}.{ctx.suffix(source)}"
         return ctx.out.call(ctx.type(result), full, [(ctx.type(source), args[0])])
 

@@ -25,8 +25,10 @@ class Instruction:
     """One instruction row: what a scalar operation (or a joined pattern) becomes at full vector width.
 
     ``op`` is the scalar operation's name in the IR (``math.fma``, ``loop.ldexp``, ``loop.dot4``); ``text`` is the
-    LLVM IR right-hand side with ``{0} {1} ..`` for operands, ``{T}`` for the vector type, ``{I}`` for the integer
-    vector type of the same width, ``{S}`` for the intrinsic suffix (``v16f32``), ``{W}`` for the lane count.
+    LLVM IR right-hand side, or several of them, separated by ``;``, of which the last one is the result: ``name = ``
+    before one lets later ones refer to it by ``$name``, and ``$`` is the one before. In them stand ``{0} {1} ..`` for
+    operands, ``{T}`` for the vector type, ``{I}`` for the integer vector type of the same width, ``{S}`` for the
+    intrinsic suffix (``v16f32``), ``{W}`` for the lane count.
     A row applies when all its ``features`` are on and the element type and lane count match; the first such row wins.
     """
 
@@ -43,7 +45,8 @@ class Target:
     """A machine to compile for.
 
     ``fma``, ``rounding`` and ``half`` say whether it multiplies and adds with one rounding, rounds floats to
-    integers, and converts to and from f16; without them those are sequences of other instructions.
+    integers, and converts to and from f16; without them those are sequences of other instructions. ``vector_casts``
+    says whether whole vectors of floats become integers, else they do lane by lane.
 
     ``abilities_from`` names the feature that each of these comes from, where it is one that can be missing.
 
@@ -78,6 +81,7 @@ class Target:
     fma: bool = True
     rounding: bool = True
     half: bool = True
+    vector_casts: bool = True
     caches: Caches = field(default_factory=Caches)
     rows: tuple[Instruction, ...] = ()
     elf_machine: int = 62

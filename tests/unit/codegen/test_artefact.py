@@ -16,7 +16,7 @@ from mlc.codegen.jit import Library, Session
 from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
 from mlc.codegen.targets.base import Target
 from mlc.codegen.weights import WeightsImage, digest, write_weights
-from mlc.errors import InternalError, UnsupportedError, UsageError
+from mlc.errors import InternalError, UsageError
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "c"
 Kernel = tuple[str, str]
@@ -151,9 +151,3 @@ def test_refusals(make: Make, x86_64: Target, tmp_path: Path) -> None:
     without = Artefact(make(embedded=True).program, ())
     with pytest.raises(InternalError, match="embeds its weights"):
         without.relocatable()
-    riscv = Target(
-        "r", "riscv64-unknown-linux-gnu", "generic-rv64", frozenset(), 16, 32,
-        elf_machine=243, llvm_features="+m,+a,+f,+d,+c",
-    )  # fmt: skip
-    with pytest.raises(UnsupportedError, match="toolchain"):
-        make(target=riscv).shared_library()

@@ -18,14 +18,14 @@ from elftools.elf.elffile import ELFFile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlc.codegen.elf import EM_AARCH64, EM_RISCV, EM_X86_64, SHF_TLS, Relocation, parse_object
+from mlc.codegen.elf import EM_386, EM_AARCH64, EM_X86_64, SHF_TLS, Relocation, parse_object
 from mlc.codegen.image import FileSlice, Image
 from mlc.codegen.jit import Library
 from mlc.codegen.link import link_shared
 from mlc.codegen.object import compile_ir
 from mlc.codegen.relocatable import data_object
 from mlc.codegen.relocations import Use, rules_of
-from mlc.codegen.targets.base import Target
+from mlc.codegen.targets import Target, find_target
 from mlc.errors import InternalError, UnsupportedError
 
 MAIN = """
@@ -89,11 +89,9 @@ def _link(target: Target, blob: Path, soname: str = "libtoy.so") -> Image:
     return link_shared(objects, exports=EXPORTS, soname=soname)
 
 
-@pytest.fixture(params=[EM_X86_64, EM_AARCH64], ids=["x86-64", "aarch64"])
+@pytest.fixture(params=["x86-64-v1", "aarch64", "armv7", "riscv64"])
 def linkable(request: pytest.FixtureRequest) -> Target:
-    if request.param == EM_X86_64:
-        return Target("x86-64", "x86_64-unknown-linux-gnu", "x86-64", frozenset(), 16, 16)
-    return Target("a", "aarch64-unknown-linux-gnu", "generic", frozenset(), 16, 32, elf_machine=EM_AARCH64)
+    return find_target(request.param)
 
 
 def test_linked_code_runs(x86_64: Target, blob: Path) -> None:
@@ -245,7 +243,7 @@ def test_refusals(x86_64: Target) -> None:
 
 
 def test_machines_without_rules_get_a_hint(x86_64: Target) -> None:
-    other = data_object("w", b"1234", EM_RISCV, section=".rodata")
+    other = data_object("w", b"1234", EM_386, section=".rodata")
     with pytest.raises(UnsupportedError, match="toolchain"):
         link_shared([other], exports=("w",))
     with pytest.raises(InternalError, match="different machines"):
