@@ -215,6 +215,30 @@ def erfc_fit(dtype: Any, degree: int) -> Fit:
     return Fit(lambda a: np.log2(erfc(a)), lambda a: erf(a) / erfc(a) / LN2, *erf_ranges(dtype), degree)
 
 
+def normal_tail(a: Real) -> Real:
+    """The probability that a standard normal variable exceeds ``a``, at least 0."""
+    z = a / np.sqrt(np.longdouble(2))
+    return np.where(z > 1, erfc(np.maximum(z, 1)), 1 - erf(np.minimum(z, 1))) / 2
+
+
+def normal_tail_end(dtype: Any) -> float:
+    """Where the power of two that `normal_tail_fit` gives is zero, for certain."""
+    return 11.0 if dtype is np.float32 else 11.8
+
+
+def normal_tail_fit(degree: int, high: float) -> Fit:
+    """The logarithm to base 2 of `normal_tail`, as exact as ``max(x, 0) - a tail(a)`` must be.
+
+    That is relative to the result for positive ``x``; for negative ``x`` too, but below 1/16 absolute.
+    """
+
+    def unit(a: Real) -> Real:
+        tail = normal_tail(a)
+        return np.minimum((1 - tail) / tail, np.maximum(1, 1 / (16 * a * tail + TINY))) / LN2
+
+    return Fit(lambda a: np.log2(normal_tail(a)), unit, 0.0, high, degree)
+
+
 def sine_tail(degree: int) -> Fit:
     """On a quadrant around zero."""
     return odd_tail(np.sin, lambda k: Fraction((-1) ** (k + 1), math.factorial(2 * k + 3)), 0.7860, degree)
@@ -252,11 +276,12 @@ HALF_LN2 = float(LN2 / 2) * 1.0005
 ROOT = float(np.sqrt(np.longdouble(2)))
 TINY = 1e-12
 
-CONSTANTS: dict[str, Callable[[Any], tuple[float, ...]]] = {
+CONSTANTS: dict[str, Callable[[Any], float | tuple[float, ...]]] = {
     "LN2": lambda dtype: parts(LN2_EXACT, dtype, 2, 11),
     "HALF_PI": lambda dtype: parts(PI_EXACT / 2, np.float64, 2 if dtype is np.float32 else 4, 27),
     "HALF_PI_SUM": lambda dtype: parts(PI_EXACT / 2, dtype, 2, 0),
     "ERF_RANGES": erf_ranges,
+    "NORMAL_TAIL_END": normal_tail_end,
 }
 """Constants, in parts where one number does not hold them: by name, a function of the type."""
 
@@ -273,6 +298,7 @@ FITS: dict[str, dict[str, Fit]] = {
     "EXP2": {"f32": exp2_fit(5), "f64": exp2_fit(11)},
     "ERF": {"f32": erf_fit(np.float32, 5), "f64": erf_fit(np.float64, 16)},
     "ERFC": {"f32": erfc_fit(np.float32, 5), "f64": erfc_fit(np.float64, 16)},
+    "NORMAL_TAIL": {"f32": normal_tail_fit(8, 6.5), "f64": normal_tail_fit(22, 8.5)},
     "SIN": {"f32": sine_tail(3), "f64": sine_tail(6)},
     "COS": {"f32": cosine_tail(2), "f64": cosine_tail(6)},
     "ATAN": {"f32": arctan_tail(4), "f64": arctan_tail(11)},

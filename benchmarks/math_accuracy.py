@@ -21,14 +21,14 @@ from xdsl.dialects import math
 from xdsl.dialects.builtin import MemRefType, ModuleOp, StringAttr, f32, f64
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
-from benchmarks.fit_math import erf, erfc
+from benchmarks.fit_math import erf, erfc, normal_tail
 from mlc.codegen.elf import parse_object
 from mlc.codegen.emit.function import emit_kernel
 from mlc.codegen.jit import Library
 from mlc.codegen.link import link_shared
 from mlc.codegen.object import compile_ir
 from mlc.codegen.targets import Target, find_target
-from mlc.dialects.loop import ComputeOp, DimsAttr, KernelOp, MapAttr, RemfOp, ScheduleAttr
+from mlc.dialects.loop import ComputeOp, DimsAttr, GeluOp, KernelOp, MapAttr, RemfOp, ScheduleAttr
 from mlc.lowering.loops.expand_math import ExpandMathPass
 from mlc.lowering.loops.nest import NestPass
 from mlc.lowering.loops.select_rows import SelectRowsPass
@@ -50,7 +50,7 @@ ELEMENTS: dict[str, tuple[Attribute, Any]] = {"f32": (f32, np.float32), "f64": (
 class Function:
     """A scalar operation, its meaning on ``np.longdouble`` arrays, and its largest error in ULP by type.
 
-    The errors hold for operands up to ``bound`` in magnitude.
+    The errors hold for operands up to ``bound`` in magnitude. Results below ``near_zero`` have the unit of that.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Function:
     limits: dict[str, float]
     inputs: int = 1
     bound: float = np.inf
+    near_zero: float = 0.0
 
     def body(self, s: Scalar, *args: SSAValue) -> SSAValue:
         """The operation on scalars."""
@@ -73,6 +74,13 @@ def exact_erf(x: Array) -> Array:
     return np.where(np.isnan(x), x, np.copysign(value, x))
 
 
+def exact_gelu(x: Array) -> Array:
+    """``x`` times the normal distribution's probability below it, in extended precision."""
+    a = np.minimum(np.abs(x), 64)
+    small = a * normal_tail(np.where(np.isnan(a), 0, a))
+    return np.where(np.isnan(x), x, np.maximum(x, 0) - small)
+
+
 def _of(single: float, double: float) -> dict[str, float]:
     return {"f32": single, "f64": double}
 
@@ -82,6 +90,7 @@ FUNCTIONS = (
     Function("log", math.LogOp, np.log, _of(0.9, 0.9)),
     Function("tanh", math.TanhOp, np.tanh, _of(3.0, 3.0)),
     Function("erf", math.ErfOp, exact_erf, _of(1.8, 2.1)),
+    Function("gelu", GeluOp, exact_gelu, _of(7.0, 7.0), near_zero=1 / 16),
     Function("sin", math.SinOp, np.sin, _of(1.6, 2.3), bound=QUADRANTS),
     Function("cos", math.CosOp, np.cos, _of(1.6, 2.3), bound=QUADRANTS),
     Function("tan", math.TanOp, np.tan, _of(3.8, 3.8), bound=QUADRANTS),
@@ -226,18 +235,21 @@ def _pairs(x: Array, dtype: Any, count: int) -> tuple[Array, Array]:
     return np.concatenate(first), np.concatenate(second)
 
 
-def errors(got: Array, exact: Array) -> Array:
-    """Distance from the exact values in units in the last place of ``got``'s type; infinite for a wrong special."""
+def errors(got: Array, exact: Array, near_zero: float = 0.0) -> Array:
+    """Distance from the exact values in units in the last place of ``got``'s type; infinite for a wrong special.
+
+    The unit is at least that of ``near_zero``; where that is more than 0, zeros may have either sign.
+    """
     info = np.finfo(got.dtype)
     with np.errstate(all="ignore"):
         nearest = exact.astype(got.dtype)
-        exponent = np.frexp(np.abs(exact))[1] - info.nmant - 1
+        exponent = np.frexp(np.maximum(np.abs(exact), near_zero))[1] - info.nmant - 1
         lowest = int(info.minexp) - int(info.nmant)
         unit = np.ldexp(np.longdouble(1), np.clip(exponent, lowest, int(info.maxexp)))
         distance = np.abs(got.astype(np.longdouble) - exact) / unit
     same = (got == nearest) & np.isinf(nearest) | np.isnan(got) & np.isnan(exact)
     distance = np.where(same, 0, distance)
-    wrong_zero = (exact == 0) & (np.signbit(got) != np.signbit(exact))
+    wrong_zero = (near_zero == 0) & (exact == 0) & (np.signbit(got) != np.signbit(exact))
     return np.where(np.isnan(distance) | wrong_zero, np.inf, distance)
 
 
@@ -246,7 +258,7 @@ def measure(function: Function, name: str, target: Target, count: int) -> tuple[
     inputs = operands(function, ELEMENTS[name][1], count)
     with np.errstate(all="ignore"):
         exact = function.reference(*(a.astype(np.longdouble) for a in inputs))
-    found = errors(kernel_of(function, name, target)(*inputs), exact)
+    found = errors(kernel_of(function, name, target)(*inputs), exact, function.near_zero)
     worst = int(np.argmax(found))
     return float(found[worst]), tuple(a[worst] for a in inputs)
 
@@ -309,6 +321,7 @@ _NOTES = """
 - Overflow gives an infinity; results below the normal range are rounded to denormal numbers.
 - `sin`, `cos` and `tan` of larger operands have an additional error in the operand of about its magnitude times
   2^-53; from 2^50 on only the bounds of the result are kept.
+- The error of `gelu` below 1/16 is in units of 1/16: it is absolute there.
 - An error of 0.5 is a correctly rounded result, 0 an operation that is exact.
 """
 

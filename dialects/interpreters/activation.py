@@ -12,6 +12,9 @@ from mlc.dialects.interpreters.registry import Array, reference
 
 _TANH_GELU_CUBIC = 0.044715
 
+_NEGLIGIBLE_GELU = -64.0
+"""From here down Phi is zero in every format."""
+
 
 def sigmoid(x: Array) -> Array:
     """1 / (1 + exp(-x)) without overflow: the exponent is never positive."""
@@ -24,11 +27,16 @@ def _sigmoid(_: hlt.SigmoidOp, x: Array) -> Array:
     return sigmoid(x)
 
 
+def exact_gelu(x: Array) -> Array:
+    """x * Phi(x), through erfc so that the negative tail keeps its digits; 0 at minus infinity."""
+    return 0.5 * np.maximum(x, _NEGLIGIBLE_GELU) * erfc(-x / math.sqrt(2.0))
+
+
 @reference(hlt.GeluOp)
 def gelu(op: hlt.GeluOp, x: Array) -> Array:
-    """x * Phi(x), through erfc so that the negative tail keeps its digits."""
+    """Exact, or the tanh form."""
     if op.approximate == "none":
-        return 0.5 * x * erfc(-x / math.sqrt(2.0))
+        return exact_gelu(x)
     return 0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + _TANH_GELU_CUBIC * x**3)))
 
 

@@ -14,6 +14,7 @@ from xdsl.dialects import arith
 from xdsl.ir import Operation
 
 from mlc.dialects.hlt.dtypes import numpy_dtype
+from mlc.dialects.interpreters.activation import exact_gelu
 from mlc.dialects.interpreters.elementwise import divide
 from mlc.dialects.interpreters.numerics import cast
 
@@ -186,6 +187,7 @@ SCALAR: dict[str, Meaning] = {
     "math.acosh": _plain(np.arccosh),
     "math.atanh": _plain(np.arctanh),
     "math.powf": _plain(np.power),
+    "loop.gelu": _plain(exact_gelu),
     "loop.ldexp": _plain(_ldexp),
     "loop.remf": _plain(np.fmod),
 }

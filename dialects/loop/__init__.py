@@ -19,7 +19,7 @@ from mlc.dialects.loop.attrs import (
     TileType,
 )
 from mlc.dialects.loop.common import INDEX, block_of, buffer_type, index_attr, segments, tile_type
-from mlc.dialects.loop.compute import ComputeOp, IndexOp, LdexpOp, RemfOp, YieldOp
+from mlc.dialects.loop.compute import ComputeOp, GeluOp, IndexOp, LdexpOp, RemfOp, YieldOp
 from mlc.dialects.loop.kernel import KernelOp, PackOp, ScratchOp
 from mlc.dialects.loop.nest import ForOp, MergeOp, ParallelOp, PrefetchOp, TileOp
 from mlc.dialects.loop.program import STATUS, BufferOp, CallOp, ConstantOp, StatusOp, ViewOp
@@ -38,6 +38,7 @@ LOOP = Dialect(
         TileOp,
         MergeOp,
         PrefetchOp,
+        GeluOp,
         LdexpOp,
         RemfOp,
         ConstantOp,
@@ -64,6 +65,7 @@ __all__ = [
     "Dim",
     "DimsAttr",
     "ForOp",
+    "GeluOp",
     "IndexOp",
     "KernelOp",
     "LdexpOp",

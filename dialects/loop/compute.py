@@ -202,6 +202,18 @@ class LdexpOp(IRDLOperation):
 
 
 @irdl_op_definition
+class GeluOp(IRDLOperation):
+    """``x`` times the probability that a standard normal variable is below ``x``: ``%r = loop.gelu %x : f32``."""
+
+    name = "loop.gelu"
+    T: ClassVar = VarConstraint("T", base(Float32Type) | base(Float64Type))
+    x = operand_def(T)
+    result = result_def(T)
+    traits = traits_def(Pure())
+    assembly_format = "$x attr-dict `:` type($result)"
+
+
+@irdl_op_definition
 class RemfOp(IRDLOperation):
     """The remainder of a division that truncates, exact as C's fmod: ``%r = loop.remf %x, %y : f32``."""
 

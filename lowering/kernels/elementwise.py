@@ -12,7 +12,7 @@ from xdsl.ir import Operation, SSAValue
 from mlc.dialects import hlt
 from mlc.dialects.hlt import is_narrow
 from mlc.dialects.hlt.base import element_of
-from mlc.dialects.loop import RemfOp
+from mlc.dialects.loop import GeluOp, RemfOp
 from mlc.lowering.kernels.builder import KernelBuilder, ids, lowers, result_dims, signless
 from mlc.lowering.narrow import decode, encode, is_unsigned
 from mlc.lowering.scalar import Scalar
@@ -101,12 +101,11 @@ def _sigmoid(s: Scalar, op: Operation, a: Sequence[SSAValue]) -> SSAValue:
 
 def _gelu(s: Scalar, op: hlt.GeluOp, a: Sequence[SSAValue]) -> SSAValue:
     x = s.widen(a[0])
+    if op.approximate == "none":
+        return s.narrow(s.unary(GeluOp, x), a[0].type)
     half, one = s.constant(0.5, x.type), s.constant(1.0, x.type)
-    if op.approximate == "tanh":
-        cube = s.add(s.mul(s.mul(x, x), s.constant(0.044715, x.type)), one)
-        inner = s.unary(math.TanhOp, s.mul(s.mul(x, s.constant(0.7978845608028654, x.type)), cube))
-    else:
-        inner = s.unary(math.ErfOp, s.mul(x, s.constant(0.7071067811865476, x.type)))
+    cube = s.add(s.mul(s.mul(x, x), s.constant(0.044715, x.type)), one)
+    inner = s.unary(math.TanhOp, s.mul(s.mul(x, s.constant(0.7978845608028654, x.type)), cube))
     return s.narrow(s.mul(s.mul(x, half), s.add(inner, one)), a[0].type)
 
 

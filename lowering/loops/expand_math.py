@@ -15,7 +15,7 @@ from xdsl.dialects.builtin import Float32Type, Float64Type, ModuleOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
-from mlc.dialects.loop import ComputeOp
+from mlc.dialects.loop import ComputeOp, GeluOp
 from mlc.errors import UnsupportedError
 from mlc.lowering.loops import polynomials as poly
 from mlc.lowering.loops.select_rows import regions
@@ -51,6 +51,7 @@ EXPANSIONS: dict[type[Operation], Callable[..., SSAValue]] = {
     math.LogOp: poly.log,
     math.TanhOp: poly.tanh,
     math.ErfOp: poly.erf,
+    GeluOp: poly.gelu,
     math.SinOp: poly.sin,
     math.CosOp: poly.cos,
     math.TanOp: poly.tan,

@@ -104,7 +104,7 @@ RULES: Mapping[str, Rule] = {
     **_rules(Ulp(2, near_zero=1e-6), "sin cos"),
     **_rules(Ulp(4), "asin acos atan sinh cosh tanh asinh acosh atanh erf sigmoid"),
     **_rules(Ulp(4, near_zero=1e-6), "tan"),
-    **_rules(Ulp(4, near_zero=1e-2), "gelu"),
+    **_rules(Ulp(8, near_zero=1 / 16), "gelu"),
     **_rules(Ulp(16), "pow"),
     **_rules("reduction", "reduce reduce_window scan scatter_elements scatter_nd dot_general conv conv_transpose"),
     **_rules("evaluation", "softmax layer_norm rms_norm batch_norm group_norm lrn attention resize lstm gru rnn"),

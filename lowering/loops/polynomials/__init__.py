@@ -8,7 +8,7 @@ Accuracy does not rest on a fused multiply-add: reductions split their constants
 from mlc.lowering.loops.polynomials.exponential import cosh, exp, sinh, tanh
 from mlc.lowering.loops.polynomials.logarithm import acosh, asinh, atanh, log
 from mlc.lowering.loops.polynomials.power import power
-from mlc.lowering.loops.polynomials.probability import erf
+from mlc.lowering.loops.polynomials.probability import erf, gelu
 from mlc.lowering.loops.polynomials.trigonometric import acos, asin, atan, cos, sin, tan
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "cosh",
     "erf",
     "exp",
+    "gelu",
     "log",
     "power",
     "sin",

@@ -1,10 +1,10 @@
-"""The error function."""
+"""The error function and GELU."""
 
 from __future__ import annotations
 
 from xdsl.ir import SSAValue
 
-from mlc.lowering.loops.polynomials.coefficients import ERF, ERF_RANGES, ERFC, EXP2
+from mlc.lowering.loops.polynomials.coefficients import ERF, ERF_RANGES, ERFC, EXP2, NORMAL_TAIL, NORMAL_TAIL_END
 from mlc.lowering.loops.polynomials.evaluate import absolute, format_of, horner, round_even, with_sign
 from mlc.lowering.scalar import Scalar
 
@@ -30,3 +30,17 @@ def erf(s: Scalar, x: SSAValue) -> SSAValue:
     n = round_even(s, value)
     far = s.sub(one, s.ldexp(horner(s, s.sub(value, n), EXP2[name]), n))
     return s.select(large, with_sign(s, far, x), s.fma(x, value, x))
+
+
+def gelu(s: Scalar, x: SSAValue) -> SSAValue:
+    """``max(x, 0) - a T(a)`` with ``a = |x|`` and ``T = 2**Q`` the normal distribution's upper tail.
+
+    Nothing cancels, so small results keep their digits; ``Q`` is fitted where the product is not negligible, and
+    falls beyond until the power is zero.
+    """
+    name = format_of(x.type).name
+    a = s.minimum(absolute(s, x), s.constant(NORMAL_TAIL_END[name], x.type))
+    value = horner(s, a, NORMAL_TAIL[name])
+    n = round_even(s, value)
+    tail = s.ldexp(horner(s, s.sub(value, n), EXP2[name]), n)
+    return s.fma(s.neg(a), tail, s.maximum(x, s.constant(0.0, x.type)))
