@@ -3,7 +3,8 @@
     tensor<1x64x56x56xf32>  ->  tensor<1x64x56x56xf32, #hlt.layout<"d0 d1/16 d2 d3 d1%16">>
 
 What leaves a region row-major, as a result of the model or under a view, is copied out by a kernel of its own, which
-transposes whole vectors; a convolution would have to store element by element.
+transposes whole vectors; a convolution would have to store element by element. A pointwise convolution of row-major
+tensors needs no blocks: its vectors run along places.
 
 A region grows from every convolution and pooling through the groups that read or write its tensors. Kernels take
 any layout on any operand, so the choice is per tensor: blocked where every group walks its channels by whole
@@ -28,9 +29,13 @@ from mlc.dialects.hlt.base import shape_of
 from mlc.dialects.hlt.dtypes import tensor_type
 from mlc.dialects.hlt.layout import LayoutAttr
 from mlc.lowering.graph.rewrite import main_block
+from mlc.lowering.loops.levels import ceil_div
 
 SPATIAL = (hlt.ConvOp, hlt.ReduceWindowOp)
 FLOAT_BYTES = 4
+
+ENOUGH = 0.95
+"""Share of a vector's lanes that must be in use for whole vectors of places to be as fast as of channels."""
 
 
 def region_of(fusions: list[hlt.FusionOp]) -> list[SSAValue]:
@@ -131,7 +136,24 @@ def _is_worth_a_copy(fusion: hlt.FusionOp, block: int) -> bool:
     """Whether a group computes windows of enough channels and places to fill vectors both ways."""
     shape = shape_of(fusion.outputs[0])
     spatial = any(isinstance(op, SPATIAL) for op in fusion.members)
-    return spatial and len(shape) >= 3 and shape[1] >= block and prod(shape[2:]) >= block
+    filled = spatial and len(shape) >= 3 and shape[1] >= block and prod(shape[2:]) >= block
+    return filled and not _is_fast_row_major(fusion, block)
+
+
+def _is_fast_row_major(fusion: hlt.FusionOp, block: int) -> bool:
+    """Whether a group is a product of row-major matrices, its places in whole vectors: a pointwise convolution."""
+    places = prod(shape_of(fusion.outputs[0])[2:])
+    inside = any(isinstance(v.owner, hlt.FusionOp) for v in fusion.inputs)
+    if inside or places < ENOUGH * block * ceil_div(places, block):
+        return False
+    spatial = [op for op in fusion.members if isinstance(op, SPATIAL)]
+    return all(isinstance(op, hlt.ConvOp) and _is_pointwise(op) for op in spatial)
+
+
+def _is_pointwise(op: hlt.ConvOp) -> bool:
+    """Whether every place of the result comes from the same place of the operand."""
+    simple = op.groups == 1 and set(op.strides) == {1} and not any((*op.pads_low, *op.pads_high))
+    return simple and prod(shape_of(op.w)[2:]) == 1
 
 
 def _copy_of(value: SSAValue) -> hlt.FusionOp:

@@ -62,9 +62,7 @@ def _access_cost(space: Space, operand: Operand, name: str, reduces: bool) -> fl
     width = float(space.width)
     if operand.output and reduces:
         return 1.0 if operand.is_unit(name) else width if operand.depends(name) else 0.0
-    if operand.packable:
-        return 0.0
-    if operand.is_unit(name):
+    if operand.is_unit(name) or (operand.packable and operand.depends(name)):
         return 1.0
     if not operand.depends(name):
         return 0.5

@@ -60,7 +60,7 @@ def reuse_plan(space: Space, lane: str, rows: list[str]) -> Plan:
     levels += space.loops(lane, vectors * space.width)
     levels += space.single_loops(space.by_output([n for n in batch if n not in fixed]))
     for name in outward:
-        levels += space.loops(name, tile[name], balanced=True)
+        levels += space.loops(name, tile[name], balanced=not space.is_packed(name, pack))
     levels += _reduction_loops(space, inner, take)
     levels += [Level(n, "*") for n in (inner, *outward)]
     return Plan((*levels, *space.vector(lane)), pack, _prefetch(space, pack, tile))

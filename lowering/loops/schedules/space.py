@@ -74,8 +74,7 @@ class Space:
         levels = [Level(name, "/", b) for b in reversed(blocks)]
         inside = min(blocks) if blocks else extent
         if step < inside:
-            packed = any(o.packable and o.depends(name) for o in self.facts.operands)
-            free = balanced and not packed and not self.facts.blocks.get(name) and name not in self.shared
+            free = balanced and not self.facts.blocks.get(name) and name not in self.shared
             levels.append(Level(name, "/", step, balanced=free))
         return levels
 
@@ -91,6 +90,10 @@ class Space:
     def vector(self, lane: str) -> list[Level]:
         """The innermost levels: registers along the lane dim, and its lanes."""
         return [Level(lane, "*"), Level(lane, "@", self.width)] if lane else []
+
+    def is_packed(self, name: str, pack: tuple[int, ...]) -> bool:
+        """Whether a dim is one of a packed operand's, whose panels must all have one size."""
+        return any(self.facts.operands[number].depends(name) for number in pack)
 
     def packs(self, lane: str) -> tuple[int, ...]:
         """Constant factors that move with the lanes, or whose blocks the levels need not respect."""

@@ -32,11 +32,12 @@ def window_plan(space: Space, lane: str) -> Plan:
     unrolled = _unrolled(space, windows, outputs)
     others = [r for r in space.reduction_order() if r not in unrolled]
     inner = _steps(space, others, outputs) if not unrolled else {}
+    pack = space.packs(lane)
     levels = space.single_loops(space.by_output([n for n in facts.parallel if n != lane and n not in rows]))
     if lane:
         levels += space.loops(lane, vectors * space.width)
     for name in space.by_output(list(rows)):
-        levels += space.loops(name, rows[name], balanced=True)
+        levels += space.loops(name, rows[name], balanced=not space.is_packed(name, pack))
     for name in others:
         levels += space.loops(name, inner.get(name, 1))
     # Sums that nothing else interleaves run as several shorter ones: less latency, and less rounding.
@@ -44,7 +45,7 @@ def window_plan(space: Space, lane: str) -> Plan:
     levels += [Level(n, "*") for n in unrolled]
     levels += [Level(n, apart) for n in inner]
     levels += [Level(n, "*") for n in space.by_output(list(rows))]
-    return Plan((*levels, *space.vector(lane)), space.packs(lane))
+    return Plan((*levels, *space.vector(lane)), pack)
 
 
 def _rows(space: Space, lane: str) -> dict[str, int]:
