@@ -11,17 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from mlc.codegen.metadata import metadata_json
 from mlc.codegen.runtime import context as ctx
 from mlc.codegen.runtime.cpu import cpu_check_ir
 from mlc.codegen.runtime.platform import Platform, platform_of
 from mlc.codegen.runtime.pool import pool_ir
+from mlc.codegen.runtime.steps import steps_ir
+from mlc.codegen.steps import Call, Step, steps_within
 from mlc.codegen.targets.base import Target
 from mlc.errors import InternalError, UsageError
-
-Space = Literal["input", "output", "weights", "arena", "status", "dims"]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _ITEM_BYTES = {"bool": 1, "int4": 1, "uint4": 1, "int2": 1, "uint2": 1, "bfloat16": 2}
@@ -60,29 +60,6 @@ class TensorSpec:
 
 
 @dataclass(frozen=True)
-class BufferRef:
-    """An address known at run time: ``offset`` bytes into a space.
-
-    ``input`` and ``output`` are numbered by ``index``; ``weights`` is the payload of the weights file;
-    ``arena`` the caller's scratch memory; ``status`` an i32 that a kernel sets to a code other than 0 on
-    failure; ``dims`` the caller's array of run-time extents (i64).
-    """
-
-    space: Space
-    index: int = 0
-    offset: int = 0
-
-
-@dataclass(frozen=True)
-class Call:
-    """One kernel call; ``barrier``: it reads or overwrites what other threads touched since the last."""
-
-    kernel: str
-    args: tuple[BufferRef, ...]
-    barrier: bool = True
-
-
-@dataclass(frozen=True)
 class Program:
     """Everything about a compiled model but its kernels' code.
 
@@ -94,7 +71,7 @@ class Program:
     name: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
-    calls: tuple[Call, ...]
+    steps: tuple[Step, ...]
     arena_bytes: int
     weights_bytes: int
     weights_sha256: str
@@ -108,6 +85,11 @@ class Program:
             raise UsageError(f"{self.name!r} is not a C identifier", hint="choose the symbol prefix with --name")
         if self.weights_bytes and len(self.weights_sha256) != 64:
             raise InternalError("the weights' SHA-256 must be 64 hexadecimal digits")
+
+    @property
+    def calls(self) -> list[Call]:
+        """All kernel calls."""
+        return [step for step in steps_within(self.steps) if isinstance(step, Call)]
 
     @property
     def exports(self) -> tuple[str, ...]:
@@ -131,7 +113,7 @@ def program_ir(program: Program) -> str:
     platform = platform_of(program.target)
     parts = [
         _kernel_declarations(program.calls, program.target.index),
-        _steps(program, platform.unwind),
+        steps_ir(program, platform.unwind),
         _execute(program, platform.unwind),
         _entry_points(program, platform),
         cpu_check_ir(program.name, program.target, platform.baseline),
@@ -151,74 +133,6 @@ def _kernel_declarations(calls: Sequence[Call], index: str) -> str:
     return "".join(
         f"declare void @{kernel}({'ptr, ' * count}{index}, {index}) nounwind\n" for kernel, count in arity.items()
     )
-
-
-_BASES = {"weights": "%weights", "arena": "%arena", "dims": "%dims", "status": "%status"}
-_TABLES = {"input": ctx.FRAME_INPUTS, "output": ctx.FRAME_OUTPUTS}
-
-
-class _Steps:
-    """The lines of the steps function, with numbered temporaries."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.lines: list[str] = []
-        self.count = 0
-
-    def define(self, value: str) -> str:
-        self.count += 1
-        self.lines.append(f"  %v{self.count} = {value}")
-        return f"%v{self.count}"
-
-    def address(self, ref: BufferRef) -> str:
-        """The pointer a reference stands for; inputs and outputs are looked up where used: they are many."""
-        base = _BASES.get(ref.space)
-        if base is None:
-            specs = self.program.inputs if ref.space == "input" else self.program.outputs
-            if not 0 <= ref.index < len(specs):
-                raise InternalError(f"no {ref.space} number {ref.index}")
-            table_at = self.define(f"getelementptr i8, ptr %frame, i64 {_TABLES[ref.space]}")
-            table = self.define(f"load ptr, ptr {table_at}, align 8")
-            slot = self.define(f"getelementptr ptr, ptr {table}, i64 {ref.index}")
-            base = self.define(f"load ptr, ptr {slot}")
-        return self.define(f"getelementptr i8, ptr {base}, i64 {ref.offset}") if ref.offset else base
-
-    def call(self, call: Call, phase: int) -> int:
-        """Emit one step; returns the number of barriers so far."""
-        if call.barrier and self.program.threads and self.lines:
-            phase += 1
-            name = self.program.name
-            self.lines.append(f"  call void @{name}_barrier(ptr %ctx, i32 {phase}, i32 %threads)")
-        args = "".join(f"ptr {self.address(ref)}, " for ref in call.args)
-        index = self.program.target.index
-        self.lines.append(f"  call void @{call.kernel}({args}{index} %own, {index} %all)")
-        return phase
-
-
-def _steps(program: Program, unwind: str) -> str:
-    """The function that every thread runs once per call."""
-    steps = _Steps(program)
-    phase = 0
-    for call in program.calls:
-        phase = steps.call(call, phase)
-    name, body, index = program.name, "\n".join(steps.lines), program.target.index
-    widen = "bitcast" if index == "i32" else "zext"
-    return f"""
-define internal void @{name}_steps(ptr %frame, i32 %thread, i32 %threads) nounwind {unwind} {{
-  %own = {widen} i32 %thread to {index}
-  %all = {widen} i32 %threads to {index}
-  %ctx = load ptr, ptr %frame, align 8
-  %weights.at = getelementptr i8, ptr %ctx, i64 {ctx.WEIGHTS}
-  %weights = load ptr, ptr %weights.at, align 8
-  %arena.at = getelementptr i8, ptr %frame, i64 {ctx.FRAME_ARENA}
-  %arena = load ptr, ptr %arena.at, align 8
-  %dims.at = getelementptr i8, ptr %frame, i64 {ctx.FRAME_DIMS}
-  %dims = load ptr, ptr %dims.at, align 8
-  %status = getelementptr i8, ptr %frame, i64 {ctx.FRAME_STATUS}
-{body}
-  ret void
-}}
-"""
 
 
 def _execute(program: Program, unwind: str) -> str:

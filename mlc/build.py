@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerAttr, MemRefType, ModuleOp
-from xdsl.ir import BlockArgument, SSAValue
+from xdsl.ir import Block, SSAValue
 
 from mlc.codegen.emit.function import emit_kernel
-from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
+from mlc.codegen.program import Program, TensorSpec
+from mlc.codegen.steps import Branch, Call, Repeat, Step, steps_within
 from mlc.codegen.targets import Target
 from mlc.dialects.hlt.dtypes import numpy_dtype
-from mlc.dialects.loop import BufferOp, CallOp, ConstantOp, KernelOp, PackOp, StatusOp, TileOp, buffer_type
+from mlc.dialects.loop import CallOp, ConstantOp, IfOp, KernelOp, PackOp, RepeatOp, TileOp, buffer_type
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import InternalError
 from mlc.lowering.loops.pack import pack_array
-from mlc.lowering.loops.plan_memory import main_of, root, size_of, view_offset
+from mlc.lowering.loops.plan_memory import main_of, size_of
+from mlc.memory import Memory, Touched
 
 ALIGNMENT = 64
 
@@ -40,6 +42,16 @@ class Payload:
 
     entries: list[Packed]
     size: int
+    offsets: dict[SSAValue, int] = field(default_factory=dict[SSAValue, int])
+
+    def place(self, value: SSAValue) -> int:
+        """The offset of a constant, which gets one when it is first asked for."""
+        found = self.offsets.get(value)
+        if found is None:
+            found = self.offsets[value] = self.size
+            self.entries.append(Packed(found, value))
+            self.size += -(-size_of(value) // ALIGNMENT) * ALIGNMENT
+        return found
 
     def arrays(self, weights: WeightStore) -> Iterator[tuple[int, NDArray[Any]]]:
         """Offsets and dense arrays, one at a time."""
@@ -86,63 +98,62 @@ class Builder:
         main = main_of(module)
         if main is None:
             raise InternalError("the program has no @main")
-        self.module = module
         self.main = main
-        inputs = main.attributes["inputs"]
+        self.kernels = {op.sym_name.data: op for op in module.ops if isinstance(op, KernelOp)}
         arena = main.attributes["arena"]
-        assert isinstance(inputs, IntegerAttr)
         assert isinstance(arena, IntegerAttr)
-        self.inputs = inputs.value.data
         self.arena = arena.value.data
-        self.offsets: dict[SSAValue, int] = {}
         self.payload = Payload([], 0)
+        self.memory = Memory(main, self.payload.place)
 
-    def reference(self, value: SSAValue) -> BufferRef:
-        """Where a buffer of a call lies."""
-        base, offset = root(value), view_offset(value)
-        owner = base.owner
-        if isinstance(base, BlockArgument):
-            if base.index < self.inputs:
-                return BufferRef("input", base.index, offset)
-            return BufferRef("output", base.index - self.inputs, offset)
-        if isinstance(owner, StatusOp):
-            return BufferRef("status")
-        if isinstance(owner, BufferOp):
-            assert owner.offset is not None
-            return BufferRef("arena", 0, owner.offset.value.data + offset)
-        return BufferRef("weights", 0, self._constant(base) + offset)
+    def steps(self) -> tuple[Step, ...]:
+        """All steps, with a barrier where one touches what an earlier one of other threads did."""
+        return tuple(self._steps(self.main.body.block, Touched(self.memory)))
 
-    def _constant(self, value: SSAValue) -> int:
-        found = self.offsets.get(value)
-        if found is None:
-            found = self.offsets[value] = self.payload.size
-            self.payload.entries.append(Packed(found, value))
-            self.payload.size += -(-size_of(value) // ALIGNMENT) * ALIGNMENT
-        return found
+    def _steps(self, block: Block, touched: Touched) -> Iterator[Step]:
+        for op in block.ops:
+            match op:
+                case CallOp():
+                    barrier = touched.meet(op.args, _written(self.kernel(op.kernel)))
+                    yield Call(op.kernel, tuple(self.memory.reference(v) for v in op.args), barrier)
+                case IfOp():
+                    yield self._branch(op, touched)
+                case RepeatOp():
+                    yield self._repeat(op, touched)
+                case _:
+                    pass
 
-    def calls(self) -> list[Call]:
-        """All kernel calls, with a barrier where one touches what an earlier one of other threads did."""
-        calls: list[Call] = []
-        touched = _Touched()
-        for op in self.main.body.block.ops:
-            if not isinstance(op, CallOp):
-                continue
-            refs = tuple(self.reference(v) for v in op.args)
-            kernel = self.kernel(op.kernel)
-            spans = [(r, size_of(v), written) for r, v, written in zip(refs, op.args, _written(kernel))]
-            barrier = touched.conflicts(spans)
-            if barrier:
-                touched.clear()
-            touched.add(spans)
-            calls.append(Call(op.kernel, refs, barrier))
-        return calls
+    def _branch(self, op: IfOp, touched: Touched) -> Branch:
+        barrier = touched.meet([op.condition], [False])
+        ways = [touched.copy(), touched.copy()]
+        bodies = [tuple(self._steps(region.block, way)) for region, way in zip(op.regions, ways, strict=True)]
+        touched.clear()
+        touched.join(ways)
+        return Branch(self.memory.reference(op.condition), bodies[0], bodies[1], barrier)
+
+    def _repeat(self, op: RepeatOp, touched: Touched) -> Repeat:
+        """A loop, which has a barrier before each iteration and one at the end."""
+        bounds = [value for value in (op.trips, op.keep) if value is not None]
+        touched.clear()
+        touched.meet(bounds, [False] * len(bounds))
+        body = tuple(self._steps(op.body.block, touched.copy()))
+        references = [self.memory.reference(value) for value in op.places]
+        return Repeat(
+            self.memory.number(op),
+            body,
+            None if op.limit is None else op.limit.value.data,
+            None if op.trips is None else self.memory.reference(op.trips),
+            None if op.keep is None else self.memory.reference(op.keep),
+            tuple(zip(references[::2], references[1::2], strict=True)),
+            self.memory.first_place(op),
+        )
 
     def kernel(self, name: str) -> KernelOp:
         """The kernel called ``name``."""
-        for op in self.module.ops:
-            if isinstance(op, KernelOp) and op.sym_name.data == name:
-                return op
-        raise InternalError(f"no kernel @{name}")
+        found = self.kernels.get(name)
+        if found is None:
+            raise InternalError(f"no kernel @{name}")
+        return found
 
     def specs(self, names: Sequence[str], dtypes: Sequence[str], start: int) -> tuple[TensorSpec, ...]:
         """Names and types of the model's inputs or outputs, which are @main's arguments from ``start`` on."""
@@ -152,33 +163,6 @@ class Builder:
             assert isinstance(argument.type, MemRefType)
             found.append(TensorSpec(name, dtype, argument.type.get_shape()))
         return tuple(found)
-
-
-class _Touched:
-    """Memory that kernels since the last barrier read or wrote."""
-
-    def __init__(self) -> None:
-        self.spans: list[tuple[BufferRef, int, bool]] = []
-
-    def clear(self) -> None:
-        self.spans.clear()
-
-    def add(self, spans: Sequence[tuple[BufferRef, int, bool]]) -> None:
-        self.spans += [s for s in spans if s[0].space not in ("weights", "status")]
-
-    def conflicts(self, spans: Sequence[tuple[BufferRef, int, bool]]) -> bool:
-        """Whether some span overlaps one that was touched, and either writes."""
-        return any(
-            (written or before) and _overlap(ref, size, other, length)
-            for ref, size, written in spans
-            for other, length, before in self.spans
-        )
-
-
-def _overlap(a: BufferRef, a_size: int, b: BufferRef, b_size: int) -> bool:
-    if (a.space, a.index) != (b.space, b.index):
-        return False
-    return a.offset < b.offset + b_size and b.offset < a.offset + a_size
 
 
 def _written(kernel: KernelOp) -> list[bool]:
@@ -204,8 +188,8 @@ def build_frame(
     ``metadata`` is what the artefact says of itself beside that.
     """
     builder = Builder(module)
-    calls = builder.calls()
-    used = {c.kernel for c in calls}
+    steps = builder.steps()
+    used = {step.kernel for step in steps_within(steps) if isinstance(step, Call)}
     kernels = [
         (op.sym_name.data, emit_kernel(op, target))
         for op in module.ops
@@ -214,8 +198,8 @@ def build_frame(
     program = Program(
         name=name,
         inputs=builder.specs([n for n, _ in inputs], [d for _, d in inputs], 0),
-        outputs=builder.specs([n for n, _ in outputs], [d for _, d in outputs], builder.inputs),
-        calls=tuple(calls),
+        outputs=builder.specs([n for n, _ in outputs], [d for _, d in outputs], builder.memory.inputs),
+        steps=steps,
         arena_bytes=builder.arena,
         weights_bytes=builder.payload.size,
         weights_sha256=weights_sha256,

@@ -53,6 +53,7 @@ def graph_passes(options: Options) -> Iterator[ModulePass]:
     from mlc.lowering.graph.eliminate_dead import EliminateDeadPass
     from mlc.lowering.graph.fold_batch_norm import FoldBatchNormPass
     from mlc.lowering.graph.fold_constants import FoldConstantsPass
+    from mlc.lowering.graph.hoist_invariants import HoistInvariantsPass
     from mlc.lowering.graph.legalize import LegalizePass
     from mlc.lowering.graph.merge_dots import MergeDotsPass
     from mlc.lowering.graph.recognize_composites import RecognizeCompositesPass
@@ -69,6 +70,8 @@ def graph_passes(options: Options) -> Iterator[ModulePass]:
         yield ReorderPass()
         yield MergeDotsPass()
     yield LegalizePass()
+    if options.opt_level > 0:
+        yield HoistInvariantsPass()
     yield FoldConstantsPass(strict=options.strict)
     yield EliminateCommonPass()
     yield EliminateDeadPass()

@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 
 
 def check_fused(module: ModuleOp) -> None:
-    """A grouped graph: ``@main`` holds fusions, constants and reshapes, nothing else."""
+    """A grouped graph: ``@main`` holds fusions, constants, reshapes and control flow of such, nothing else."""
     from xdsl.dialects.func import FuncOp, ReturnOp
 
-    from mlc.dialects.hlt import ConstantOp, FusionOp, ReshapeOp
+    from mlc.dialects.hlt import ConstantOp, ControlOp, FusionOp, ReshapeOp, YieldOp, blocks_within
 
     for function in module.ops:
         if not isinstance(function, FuncOp):
             raise InternalError("a graph consists of functions", node=function.name)
-        for op in function.body.block.ops:
-            if not isinstance(op, FusionOp | ConstantOp | ReshapeOp | ReturnOp):
-                raise InternalError("this operation is in no fusion", node=_named(op))
+        for block in blocks_within(function.body.block):
+            for op in block.ops:
+                if not isinstance(op, FusionOp | ConstantOp | ReshapeOp | ControlOp | ReturnOp | YieldOp):
+                    raise InternalError("this operation is in no fusion", node=_named(op))
 
 
 def check_kernels(module: ModuleOp) -> None:

@@ -7,6 +7,7 @@ from mlc.dialects.hlt.attention import AttentionOp
 from mlc.dialects.hlt.base import OPERATIONS, HltOp, Tensor, Value, element_of, node_name, shape_of, tensor
 from mlc.dialects.hlt.constant import INLINE_LIMIT, ConstantOp, constant_value, dense
 from mlc.dialects.hlt.contraction import ConvOp, ConvTransposeOp, DotGeneralOp
+from mlc.dialects.hlt.control import ControlOp, IfOp, LoopOp, blocks_within, captured, yield_of
 from mlc.dialects.hlt.dtypes import element_type, is_bool, is_float, is_integer, numpy_dtype, tensor_type
 from mlc.dialects.hlt.elementwise import (
     AbsOp,
@@ -77,7 +78,7 @@ from mlc.dialects.hlt.shape import (
     TransposeOp,
 )
 
-HLT = Dialect("hlt", [*OPERATIONS, FusionOp, YieldOp], [LayoutAttr])
+HLT = Dialect("hlt", [*OPERATIONS, FusionOp, IfOp, LoopOp, YieldOp], [LayoutAttr])
 
 __all__ = [
     "ACTIVATIONS",
@@ -104,6 +105,7 @@ __all__ = [
     "CompareOp",
     "ConcatOp",
     "ConstantOp",
+    "ControlOp",
     "ConvOp",
     "ConvTransposeOp",
     "CosOp",
@@ -121,12 +123,14 @@ __all__ = [
     "GroupNormOp",
     "GruOp",
     "HltOp",
+    "IfOp",
     "IotaOp",
     "IsInfOp",
     "IsNanOp",
     "LayerNormOp",
     "LayoutAttr",
     "LogOp",
+    "LoopOp",
     "LrnOp",
     "LstmOp",
     "MaximumOp",
@@ -172,6 +176,8 @@ __all__ = [
     "Value",
     "XorOp",
     "YieldOp",
+    "blocks_within",
+    "captured",
     "constant_value",
     "dense",
     "element_of",
@@ -185,4 +191,5 @@ __all__ = [
     "shape_of",
     "tensor",
     "tensor_type",
+    "yield_of",
 ]

@@ -111,7 +111,7 @@ class HltOp(IRDLOperation):
                 fields[name].check(value)
                 properties[name] = fields[name].encode(value)
         if SEGMENTS in self.get_irdl_definition().properties:
-            properties[SEGMENTS] = _segments(tuple(int(operand is not None) for operand in operands))
+            properties[SEGMENTS] = segment_sizes(tuple(int(operand is not None) for operand in operands))
         values = [SSAValue.get(operand) for operand in operands if operand is not None]
         Operation.__init__(self, operands=values, properties=properties)
         try:
@@ -202,7 +202,8 @@ def fields_of(cls: type[HltOp]) -> dict[str, Field[Any]]:
 
 
 @lru_cache
-def _segments(sizes: tuple[int, ...]) -> Attribute:
+def segment_sizes(sizes: tuple[int, ...]) -> Attribute:
+    """The interned ``operandSegmentSizes`` of an operation."""
     return DenseArrayBase.from_list(i32, sizes)
 
 
@@ -262,7 +263,7 @@ def _parse_operands(parser: Parser, cls: type[HltOp]) -> tuple[list[UnresolvedOp
         parser.raise_error(f"{cls.name} takes {required} operands without a name")
     unnamed = iter(positional)
     found = [[named[n]] if n in named else [] if n in optional else [next(unnamed)] for n, _ in definition.operands]
-    return [operand for part in found for operand in part], _segments(tuple(map(len, found)))
+    return [operand for part in found for operand in part], segment_sizes(tuple(map(len, found)))
 
 
 def _parse_fields(parser: Parser, cls: type[HltOp]) -> dict[str, Attribute]:

@@ -25,12 +25,12 @@ from mlc.dialects.hlt.fields import fail
 
 @irdl_op_definition
 class YieldOp(IRDLOperation):
-    """Ends the body of ``hlt.fusion`` with its results. ``hlt.yield %0, %1 : tensor<2xf32>, tensor<2xi1>``"""
+    """Ends a region of a fusion or of control flow: ``hlt.yield %0, %1 : tensor<2xf32>, tensor<2xi1>``."""
 
     name = "hlt.yield"
 
     values = var_operand_def(TENSOR)
-    traits = lazy_traits_def(lambda: (IsTerminator(), HasParent(FusionOp), Pure()))
+    traits = lazy_traits_def(lambda: (IsTerminator(), HasParent(*_with_regions()), Pure()))
     assembly_format = "($values^ `:` type($values))? attr-dict"
 
     def __init__(self, *values: Value) -> None:
@@ -86,11 +86,13 @@ class FusionOp(IRDLOperation):
     def verify_(self) -> None:
         """[fusion_arguments], [fusion_yield], [fusion_results], [fusion_body] only hlt operations inside."""
         arguments = self.body.block.arg_types
-        if not _same_types(arguments, self.operand_types):
-            raise fail("fusion_arguments", f"arguments {_list(arguments)} for operands {_list(self.operand_types)}")
+        if not same_types(arguments, self.operand_types):
+            raise fail(
+                "fusion_arguments", f"arguments {type_list(arguments)} for operands {type_list(self.operand_types)}"
+            )
         yielded = self.terminator.operand_types
-        if not _same_types(yielded, self.result_types):
-            raise fail("fusion_results", f"{_list(yielded)} is yielded for results {_list(self.result_types)}")
+        if not same_types(yielded, self.result_types):
+            raise fail("fusion_results", f"{type_list(yielded)} is yielded for results {type_list(self.result_types)}")
         for op in self.body.block.ops:
             if not isinstance(op, HltOp | YieldOp):
                 raise fail("fusion_body", f"{op.name} can't stand in a fusion")
@@ -100,7 +102,7 @@ class FusionOp(IRDLOperation):
         with printer.in_parens():
             printer.print_list(
                 tuple(zip(self.body.block.args, self.inputs, strict=True)),
-                lambda pair: _print_capture(printer, *pair),
+                lambda pair: print_capture(printer, *pair),
             )
         printer.print_string(" -> ")
         with printer.in_parens():
@@ -121,16 +123,24 @@ class FusionOp(IRDLOperation):
         return cls.create(operands=operands, result_types=result_types, regions=[region], attributes=attributes)
 
 
-def _same_types(left: Sequence[Attribute], right: Sequence[Attribute]) -> bool:
+def _with_regions() -> tuple[type[Operation], ...]:
+    from mlc.dialects.hlt.control import IfOp, LoopOp
+
+    return FusionOp, IfOp, LoopOp
+
+
+def same_types(left: Sequence[Attribute], right: Sequence[Attribute]) -> bool:
     """Whether shapes and element types agree; layouts are ignored."""
     return len(left) == len(right) and all(tensor_of(a) == tensor_of(b) for a, b in zip(left, right))
 
 
-def _list(types: Sequence[Attribute]) -> str:
+def type_list(types: Sequence[Attribute]) -> str:
+    """Types for a message."""
     return ", ".join(map(str, types)) or "none"
 
 
-def _print_capture(printer: Printer, argument: SSAValue, operand: SSAValue) -> None:
+def print_capture(printer: Printer, argument: SSAValue, operand: SSAValue) -> None:
+    """Prints ``%argument = %operand : type``."""
     # The scope of the body's names is open already: print the outer name through the same printer.
     printer.print_ssa_value(argument)
     printer.print_string(" = ")

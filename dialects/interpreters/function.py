@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import ChainMap
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -12,12 +13,14 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.hlt.control import NO_LIMIT
 from mlc.dialects.interpreters.numerics import settle
 from mlc.dialects.interpreters.registry import Array, evaluate
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import ModelError, UsageError
 
 Weights = Callable[[WeightAttr, TensorType[Any]], Array]
+Values = Mapping[SSAValue, Array]
 Observer = Callable[[Operation, tuple[Array, ...]], None]
 
 
@@ -55,32 +58,65 @@ class _Run:
     plain: bool
     observe: Observer
 
-    def block(self, block: Block, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        """The operands of the block's last operation, its terminator."""
-        values: dict[SSAValue, Array] = dict(zip(block.args, inputs, strict=True))
-        last_use = {operand: op for op in block.ops for operand in op.operands}
+    def block(self, block: Block, inputs: Sequence[Array], around: Values | None = None) -> tuple[Array, ...]:
+        """The operands of the block's last operation, its terminator; ``around`` are the values outside it."""
+        inside: dict[SSAValue, Array] = dict(zip(block.args, inputs, strict=True))
+        values: Values = inside if around is None else ChainMap(inside, cast("dict[SSAValue, Array]", around))
+        uses = {op: (*op.operands, *hlt.captured(op)) for op in block.ops}
+        last_use = {operand: op for op, used in uses.items() for operand in used}
         for op in block.ops:
             operands = [values[operand] for operand in op.operands]
             if op is block.last_op:
                 return tuple(operands)
-            results = self.operation(op, operands)
+            results = self.operation(op, operands, values)
             self.observe(op, results)
-            values.update(zip(op.results, results))
-            for value in {*op.operands, *op.results}:
+            inside.update(zip(op.results, results))
+            for value in {*uses[op], *op.results}:
                 if last_use.get(value) in (op, None):
-                    del values[value]
+                    inside.pop(value, None)
         return ()
 
-    def operation(self, op: Operation, operands: Sequence[Array]) -> tuple[Array, ...]:
-        """The results of one operation; of a fusion, those of its body."""
-        if isinstance(op, hlt.FusionOp):
-            return self.block(op.body.block, operands)
-        if not (isinstance(op, hlt.ConstantOp) and isinstance(op.value, WeightAttr)):
-            return evaluate(op, operands, widen=self.widen, plain=self.plain)
+    def operation(self, op: Operation, operands: Sequence[Array], values: Values) -> tuple[Array, ...]:
+        """The results of one operation; of one with regions, what they yield."""
+        match op:
+            case hlt.FusionOp():
+                return self.block(op.body.block, operands)
+            case hlt.IfOp():
+                return self.block((op.on_true if operands[0] else op.on_false).block, (), values)
+            case hlt.LoopOp():
+                return self._loop(op, values)
+            case hlt.ConstantOp(value=WeightAttr() as weight):
+                return (self._weight(op, weight),)
+            case _:
+                return evaluate(op, operands, widen=self.widen, plain=self.plain)
+
+    def _loop(self, op: hlt.LoopOp, values: Values) -> tuple[Array, ...]:
+        """The carried values at the end, and the stacked results: zeros at first, filled slice by slice."""
+        states = tuple(values[init] for init in op.inits)
+        stacks = [self._zeros(result) for result in op.results[len(states) :]]
+        trips = NO_LIMIT if op.trips is None else int(values[op.trips])
+        keep = op.keep is None or bool(values[op.keep])
+        step = 0
+        while keep and step < min(trips, NO_LIMIT if op.limit is None else op.limit):
+            parts = [values[whole][step] for whole in op.slices]
+            yielded = self.block(op.body.block, (np.array(step), *states, *parts), values)
+            if op.keep is not None:
+                keep, yielded = bool(yielded[0]), yielded[1:]
+            states = yielded[: len(states)]
+            for stack, part in zip(stacks, yielded[len(states) :], strict=True):
+                stack[step] = part
+            step += 1
+        return (*states, *stacks)
+
+    def _zeros(self, value: SSAValue) -> Array:
+        shape, element = hlt.tensor(value)
+        return settle(np.zeros(shape, hlt.numpy_dtype(element)), element, widen=self.widen)
+
+    def _weight(self, op: hlt.ConstantOp, weight: WeightAttr) -> Array:
         if self.weights is None:
-            raise UsageError(f"weight {op.value.key.data!r} is referred to, but no weight store is given")
+            raise UsageError(f"weight {weight.key.data!r} is referred to, but no weight store is given")
         type_ = cast(TensorType[Any], op.result.type)
-        return (settle(self.weights(op.value, type_), hlt.element_of(op), widen=self.widen),)
+        return settle(self.weights(weight, type_), hlt.element_of(op), widen=self.widen)
 
 
 def _ignore(op: Operation, results: tuple[Array, ...]) -> None:

@@ -22,7 +22,7 @@ from mlc.dialects.loop.common import INDEX, block_of, buffer_type, index_attr, s
 from mlc.dialects.loop.compute import ComputeOp, GeluOp, IndexOp, LdexpOp, RemfOp, YieldOp
 from mlc.dialects.loop.kernel import KernelOp, PackOp, ScratchOp
 from mlc.dialects.loop.nest import ForOp, MergeOp, ParallelOp, PrefetchOp, TileOp
-from mlc.dialects.loop.program import STATUS, BufferOp, CallOp, ConstantOp, StatusOp, ViewOp
+from mlc.dialects.loop.program import COUNTER, STATUS, BufferOp, CallOp, ConstantOp, IfOp, RepeatOp, StatusOp, ViewOp
 
 LOOP = Dialect(
     "loop",
@@ -46,11 +46,14 @@ LOOP = Dialect(
         ViewOp,
         StatusOp,
         CallOp,
+        IfOp,
+        RepeatOp,
     ],
     [DimsAttr, MapAttr, ScheduleAttr, AxesAttr, ReachAttr, AccessAttr, TableAttr, TileType],
 )
 
 __all__ = [
+    "COUNTER",
     "INDEX",
     "LOOP",
     "STATUS",
@@ -66,6 +69,7 @@ __all__ = [
     "DimsAttr",
     "ForOp",
     "GeluOp",
+    "IfOp",
     "IndexOp",
     "KernelOp",
     "LdexpOp",
@@ -79,6 +83,7 @@ __all__ = [
     "Reach",
     "ReachAttr",
     "RemfOp",
+    "RepeatOp",
     "ScheduleAttr",
     "ScratchOp",
     "StatusOp",

@@ -181,7 +181,7 @@ def assign(module: ModuleOp, target: Target) -> None:
     block = main_block(module)
     if block is None:
         return
-    fusions = [op for op in block.ops if isinstance(op, hlt.FusionOp)]
+    fusions = [op for inner in hlt.blocks_within(block) for op in inner.ops if isinstance(op, hlt.FusionOp)]
     width = target.lanes(FLOAT_BYTES)
     for value in region_of(copy_borders(fusions, width)):
         layout = choose(value, width)

@@ -39,7 +39,7 @@ from mlc.lowering.graph.kinds import (
     splits_dims,
 )
 from mlc.lowering.graph.match import splat
-from mlc.lowering.graph.rewrite import NODE, functions
+from mlc.lowering.graph.rewrite import NODE, blocks
 
 NAME_LIMIT = 96
 """The most characters of a fusion's ``hlt.node``."""
@@ -54,7 +54,7 @@ class GroupPass(ModulePass):
     max_epilogue: int = 64
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        for block in functions(op):
+        for block in blocks(op):
             _Grouping(block, self.max_epilogue).run()
 
 
@@ -83,7 +83,7 @@ class _Grouping:
     def _plan(self, anchor: Operation) -> None:
         members = self._epilogue(anchor)
         trailing = _only_user(members[-1])
-        if trailing is not None and _joins_the_end(trailing):
+        if trailing is not None and trailing in self.places and _joins_the_end(trailing):
             members.append(trailing)
         self.claimed.update(members)
         self.groups[members[-1]] = members
@@ -177,7 +177,7 @@ class _Pulled:
         self._ask(op, min(level, Prologue.CHEAP) if isinstance(op, hlt.BroadcastOp) else level)
 
     def _allowed(self, op: Operation, level: Prologue) -> bool:
-        if op in self._claimed or level == Prologue.NOTHING or MATERIALIZE in op.attributes:
+        if op not in self._places or op in self._claimed or level == Prologue.NOTHING or MATERIALIZE in op.attributes:
             return False
         if isinstance(op, hlt.ReshapeOp):
             return self._worth_reading_through(op, level)

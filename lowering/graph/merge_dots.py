@@ -17,7 +17,7 @@ from mlc.dialects.weights import WeightStore
 from mlc.lowering.graph.derive import constant_op, derive, readable
 from mlc.lowering.graph.kinds import ANCHORS, MOVEMENT, all_read_through
 from mlc.lowering.graph.match import producer
-from mlc.lowering.graph.rewrite import NODE, functions
+from mlc.lowering.graph.rewrite import NODE, blocks
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class MergeDotsPass(ModulePass):
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         store = weights_of(ctx)
-        for block in functions(op):
+        for block in blocks(op):
             for siblings in _siblings(block, store):
                 columns = sum(hlt.shape_of(part.end)[-1] for part in siblings)
                 if len(siblings) > 1 and columns <= self.max_columns:

@@ -20,7 +20,7 @@ from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, Operation, SSAValue
 from xdsl.traits import IsTerminator
 
-from mlc.dialects.hlt import Value, node_name
+from mlc.dialects.hlt import Value, blocks_within, captured, node_name
 from mlc.errors import InternalError
 
 Rule = Callable[[Any], "Value | Sequence[Value] | None"]
@@ -66,10 +66,15 @@ def functions(module: ModuleOp) -> list[Block]:
     return [op.body.block for op in module.ops if isinstance(op, FuncOp) and op.body.blocks]
 
 
+def blocks(module: ModuleOp) -> list[Block]:
+    """The blocks of all functions, each followed by those of the control flow in it."""
+    return [inner for block in functions(module) for inner in blocks_within(block)]
+
+
 def rewrite(block: Block, rules: Rules) -> int:
     """Apply ``rules`` until none does; operations without uses go too. Returns how often one applied.
 
-    Raises ``InternalError`` when the rules go on and on.
+    Operations inside control flow take part. Raises ``InternalError`` when the rules go on and on.
     """
     return _Driver(block, rules).run()
 
@@ -77,7 +82,7 @@ def rewrite(block: Block, rules: Rules) -> int:
 class _Driver:
     def __init__(self, block: Block, rules: Rules) -> None:
         self._rules = rules
-        self._work: list[Operation] = list(block.ops)
+        self._work: list[Operation] = [op for inner in blocks_within(block) for op in inner.ops]
         self._work.reverse()
         self._waiting = set(self._work)
         self._limit = _REWRITES_PER_OPERATION * (len(self._work) + 16)
@@ -122,22 +127,23 @@ class _Driver:
         op = value.owner
         if not isinstance(op, Operation) or op.parent is not None:
             return
-        for operand in op.operands:
+        for operand in (*op.operands, *captured(op)):
             self._insert(operand, before)
         if NODE in before.attributes and NODE not in op.attributes:
             op.attributes[NODE] = before.attributes[NODE]
         block = before.parent
         assert block is not None, "an operation in the worklist stands in a block"
         block.insert_op_before(op, before)
-        self._push(op)
+        for inner in op.walk(reverse=True):
+            self._push(inner)
 
     def _erase_if_dead(self, op: Operation) -> bool:
         if any(result.first_use is not None for result in op.results) or op.has_trait(IsTerminator):
             return False
-        makers = [operand.owner for operand in op.operands]
+        makers = [operand.owner for operand in (*op.operands, *captured(op))]
+        self._waiting.difference_update(op.walk())
         op.detach()
         op.erase()
-        self._waiting.discard(op)
         for maker in makers:
             if isinstance(maker, Operation):
                 self._push(maker)

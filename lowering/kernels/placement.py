@@ -54,7 +54,8 @@ def find_homes(fusions: Iterable[hlt.FusionOp], returned: Iterable[SSAValue]) ->
             start += shape_of(operand)[concat.axis]
             whole = fusion.outputs[0]
             once = list(concat.operands).count(operand) == 1
-            if once and value not in fixed and value not in homes and _may_move(value) and _fits(value, whole):
+            free = once and value not in fixed and value not in homes
+            if free and _may_move(value, fusion) and _fits(value, whole):
                 homes[value] = Home(whole, origin, dense_offset(value.type, whole.type, origin))
     return homes
 
@@ -91,9 +92,11 @@ def _fits(value: SSAValue, whole: SSAValue) -> bool:
     return not blocked or value.type.encoding == layout
 
 
-def _may_move(value: SSAValue) -> bool:
-    """Whether kernels alone make and read a tensor, and it holds no others itself."""
+def _may_move(value: SSAValue, concat: hlt.FusionOp) -> bool:
+    """Whether kernels alone make and read a tensor, beside its ``concat``, and it holds no others itself."""
     maker = value.owner
     if not isinstance(maker, hlt.FusionOp) or is_concat(maker) or len(maker.outputs) != 1:
+        return False
+    if maker.parent is not concat.parent:
         return False
     return all(isinstance(use.operation, hlt.FusionOp) for use in value.uses)

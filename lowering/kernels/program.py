@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Generator, Hashable, Sequence
+from contextlib import contextmanager
 
 from xdsl.dialects.builtin import DenseArrayBase, FunctionType, IntegerAttr, ModuleOp, i64
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Operation, Region, SSAValue
+from xdsl.ir import Block, Operation, OpResult, Region, SSAValue
 
 from mlc.dialects import hlt
 from mlc.dialects.loop import STATUS, BufferOp, CallOp, ConstantOp, KernelOp, StatusOp, ViewOp
 from mlc.errors import InternalError
 from mlc.lowering.kernels import lower_fusion
-from mlc.lowering.kernels.builder import KernelBuilder, Place, ids, memref_type, result_dims, splat_of
-from mlc.lowering.kernels.placement import find_homes, is_concat
+from mlc.lowering.kernels.builder import KernelBuilder, Place, Splat, ids, memref_type, result_dims, splat_of
+from mlc.lowering.kernels.control import lower_if, lower_loop
+from mlc.lowering.kernels.placement import Home, find_homes, is_concat
 
 
 class ProgramBuilder:
@@ -26,42 +28,61 @@ class ProgramBuilder:
         self.returned = list(terminator.operands)
         inputs = [memref_type(a.type) for a in main.body.block.args]
         outputs = [memref_type(v.type) for v in self.returned]
-        self.block = Block(arg_types=[*inputs, *outputs])
+        self.top = Block(arg_types=[*inputs, *outputs])
+        self.block = self.top
+        """Where operations are appended."""
         self.inputs = len(inputs)
         self.memrefs: dict[SSAValue, SSAValue] = dict(zip(main.body.block.args, self.block.args))
         self.kernels: dict[Hashable, KernelOp] = {}
         self.status: SSAValue | None = None
         self.targets: dict[SSAValue, SSAValue] = {}
-        for value, argument in zip(self.returned, self.block.args[self.inputs :]):
-            if isinstance(value.owner, hlt.FusionOp) and value not in self.targets:
-                self.targets[value] = argument
-        fusions = [op for op in main.body.block.ops if isinstance(op, hlt.FusionOp)]
-        self.homes = find_homes(fusions, self.returned)
+        self.homes: dict[SSAValue, Home] = {}
 
     def build(self) -> ModuleOp:
         """The module: kernels first, then ``@main`` over buffers."""
-        for op in self.main.body.block.ops:
-            self._operation(op)
-        for value, argument in zip(self.returned, self.block.args[self.inputs :]):
-            if self.targets.get(value) is not argument:
-                self._copy(value, argument)
-        self.block.add_op(ReturnOp())
-        types = [a.type for a in self.block.args]
-        main = FuncOp("main", FunctionType.from_lists(types, []), Region(self.block))
+        self.run(self.main.body.block, self.returned, self.top.args[self.inputs :])
+        self.top.add_op(ReturnOp())
+        types = [a.type for a in self.top.args]
+        main = FuncOp("main", FunctionType.from_lists(types, []), Region(self.top))
         main.attributes["inputs"] = IntegerAttr(self.inputs, i64)
         return ModuleOp([*self.kernels.values(), main])
 
+    def run(self, source: Block, results: Sequence[SSAValue], places: Sequence[SSAValue]) -> None:
+        """Append the operations of a block, such that its ``results`` end up in these ``places``."""
+        for value, place in zip(results, places, strict=True):
+            if _may_target(value, source):
+                self.targets.setdefault(value, place)
+        fusions = [op for op in source.ops if isinstance(op, hlt.FusionOp)]
+        self.homes.update(find_homes(fusions, results))
+        for op in source.ops:
+            self._operation(op)
+        for value, place in zip(results, places, strict=True):
+            if self.targets.get(value) is not place:
+                self.copy(value, place)
+
+    @contextmanager
+    def inside(self, block: Block) -> Generator[None]:
+        """Append to ``block`` meanwhile."""
+        around, self.block = self.block, block
+        yield
+        self.block = around
+
     def _operation(self, op: Operation) -> None:
-        if isinstance(op, ReturnOp):
-            return
-        if isinstance(op, hlt.FusionOp):
-            self._fusion(op)
-        elif isinstance(op, hlt.ConstantOp):
-            self._constant(op)
-        elif isinstance(op, hlt.ReshapeOp):
-            self._view(op)
-        else:
-            raise InternalError(f"{op.name} is in no fusion", node=hlt.node_name(op))
+        match op:
+            case ReturnOp() | hlt.YieldOp():
+                return
+            case hlt.FusionOp():
+                self._fusion(op)
+            case hlt.ConstantOp():
+                self._constant(op)
+            case hlt.ReshapeOp():
+                self._view(op)
+            case hlt.IfOp():
+                lower_if(self, op)
+            case hlt.LoopOp():
+                lower_loop(self, op)
+            case _:
+                raise InternalError(f"{op.name} is in no fusion", node=hlt.node_name(op))
 
     def _constant(self, op: hlt.ConstantOp) -> None:
         made = ConstantOp.create(
@@ -82,10 +103,10 @@ class ProgramBuilder:
     def _fusion(self, op: hlt.FusionOp) -> None:
         places = [self._place(v, op) for v in (*op.inputs, *op.outputs)]
         if is_concat(op) and all(p and p.done for p in places[: len(op.inputs)]):
-            self._memory(op.outputs[0])
+            self.memory(op.outputs[0])
             return
         kernel = self._kernel(op, places)
-        args = [self._memory(v) for v in (*op.inputs, *op.outputs)]
+        args = [self.memory(v) for v in (*op.inputs, *op.outputs)]
         if kernel.checked is not None:
             args.append(self._status())
         call = CallOp.make(kernel.sym_name.data, args)
@@ -118,22 +139,23 @@ class ProgramBuilder:
         """The status word, which all kernels that check share."""
         if self.status is None:
             made = StatusOp.create(result_types=[STATUS])
-            self.block.add_op(made)
+            first = self.top.first_op
+            self.top.insert_op_before(made, first) if first else self.top.add_op(made)
             self.status = made.result
         return self.status
 
-    def _memory(self, value: SSAValue) -> SSAValue:
+    def memory(self, value: SSAValue) -> SSAValue:
         """The memory of a tensor, allocated when first asked for; of one that lies spread in another, the other's."""
         found = self.memrefs.get(value)
         if found is not None:
             return found
         home = self.homes.get(value)
         if home is not None:
-            found = self._memory(home.whole)
+            found = self.memory(home.whole)
             if home.offset is not None:
                 found = self._part(found, value, home.offset)
         else:
-            found = self.targets.get(value) or self._buffer(value)
+            found = self.targets.get(value) or self.buffer(value)
         self.memrefs[value] = found
         return found
 
@@ -146,13 +168,25 @@ class ProgramBuilder:
         self.block.add_op(made)
         return made.result
 
-    def _buffer(self, value: SSAValue) -> SSAValue:
+    def buffer(self, value: SSAValue) -> SSAValue:
+        """New memory for a tensor."""
         made = BufferOp.create(result_types=[memref_type(value.type)])
         self.block.add_op(made)
         return made.result
 
-    def _copy(self, value: SSAValue, argument: SSAValue) -> None:
-        """A returned value that no kernel wrote there: an input, a constant, a view, or a second mention."""
+    def clear(self, value: SSAValue) -> None:
+        """Zeros in the memory of a tensor."""
+        key = ("clear", value.type)
+        found = self.kernels.get(key)
+        if found is None:
+            builder = KernelBuilder(f"k{len(self.kernels)}_clear", [], [value], [value.type])
+            out = builder.outputs[value]
+            builder.fill(out, Splat(0, out.element))
+            found = self.kernels[key] = builder.kernel()
+        self.block.add_op(CallOp.make(found.sym_name.data, [self.memory(value)]))
+
+    def copy(self, value: SSAValue, place: SSAValue) -> None:
+        """A value to where no kernel wrote it: an input, a constant, a view, or a second mention."""
         key = ("copy", value.type)
         found = self.kernels.get(key)
         if found is None:
@@ -161,7 +195,17 @@ class ProgramBuilder:
             dims = result_dims(out.shape)
             builder.compute([(builder.source(value), ids(dims))], [(out, ids(dims))], dims, finish=lambda s, x: x)
             found = self.kernels[key] = builder.kernel()
-        self.block.add_op(CallOp.make(found.sym_name.data, [self.memrefs[value], argument]))
+        self.block.add_op(CallOp.make(found.sym_name.data, [self.memrefs[value], place]))
+
+
+def _may_target(value: SSAValue, block: Block) -> bool:
+    """Whether what makes a value, if it stands in ``block``, can write it to a given place."""
+    maker = value.owner
+    if not isinstance(maker, Operation) or maker.parent is not block:
+        return False
+    if isinstance(maker, hlt.LoopOp):
+        return isinstance(value, OpResult) and value.index >= len(maker.inits)
+    return isinstance(maker, hlt.FusionOp | hlt.IfOp)
 
 
 def signature(op: hlt.FusionOp) -> Hashable:

@@ -18,7 +18,7 @@ from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 from xdsl.utils.exceptions import VerifyException
 
-from mlc.dialects.loop import CallOp, KernelOp, PackOp
+from mlc.dialects.loop import CallOp, ConstantOp, KernelOp, PackOp
 
 
 class Hoisted(NamedTuple):
@@ -75,9 +75,11 @@ class HoistPacksPass(ModulePass):
                     made = done[key] = PackOp.create(
                         operands=[weight], result_types=[pack.result.type], properties=dict(pack.properties)
                     )
-                    block = call.parent_block()
-                    assert block is not None
-                    block.insert_op_before(made, call)
+                    constant = weight.owner
+                    assert isinstance(constant, ConstantOp), "only constants are packed"
+                    block = constant.parent_block()
+                    assert block is not None, "a program's constants stand in it"
+                    block.insert_op_after(made, constant)
                 passed[target : target + (source == target)] = [made.result]
             call.operands = passed
         for hoisted in (h for found in packs.values() for h in found):

@@ -1,23 +1,24 @@
 """plan_memory: every intermediate buffer gets a place in one arena; buffers that never live together share it.
 
-A buffer lives from the first call that touches it (or a view of it) to the last. Where a kernel's result may overwrite
+A buffer lives from the first call that touches it (or a view of it) to the last; one that was there before a loop,
+as long as the loop runs. Where a kernel's result may overwrite
 an operand that dies there (`find_inplace`), the two are one buffer. Buffers are placed largest first, each at the
 lowest offset that is free for its whole life.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp, UnitAttr, i64
 from xdsl.dialects.func import FuncOp
-from xdsl.ir import SSAValue
+from xdsl.ir import Block, BlockArgument, SSAValue
 from xdsl.passes import ModulePass
 
-from mlc.dialects.loop import BufferOp, CallOp, KernelOp, ViewOp, buffer_type
+from mlc.dialects.loop import BufferOp, CallOp, IfOp, KernelOp, RepeatOp, ViewOp, buffer_type
 from mlc.lowering.loops.find_inplace import inplace_pairs
 from mlc.lowering.loops.levels import element_bytes
 
@@ -64,24 +65,71 @@ def size_of(value: SSAValue) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
 
 
-def lives(main: FuncOp, kernels: Mapping[str, KernelOp] | None = None) -> list[Life]:
-    """The lives of all buffers of ``@main``; with ``kernels``, results take over operands where they may."""
-    found: dict[SSAValue, Life] = {}
-    calls = [op for op in main.body.block.ops if isinstance(op, CallOp)]
-    for time, op in enumerate(calls):
-        for value in op.args:
-            base = root(value)
+def roots(value: SSAValue) -> list[SSAValue]:
+    """The buffers behind a value: both places of what a loop hands on."""
+    base = root(value)
+    owner = base.owner.parent_op() if isinstance(base, BlockArgument) else base.owner
+    if not isinstance(owner, RepeatOp) or base is owner.counter:
+        return [base]
+    return [found for place in owner.pair_of(base) for found in roots(place)]
+
+
+class _Lives:
+    """The lives of all buffers of a program; the clock counts calls and what control flow reads."""
+
+    def __init__(self) -> None:
+        self.found: dict[SSAValue, Life] = {}
+        self.calls: list[tuple[CallOp, int]] = []
+        self.time = 0
+
+    def touch(self, values: Iterable[SSAValue]) -> None:
+        """One tick, in which these buffers are read or written."""
+        for base in [base for value in values for base in roots(value)]:
             if not isinstance(base.owner, BufferOp):
                 continue
-            life = found.get(base)
+            life = self.found.get(base)
             if life is None:
-                found[base] = Life([base.owner], size_of(base), time, time)
+                self.found[base] = Life([base.owner], size_of(base), self.time, self.time)
             else:
-                life.last = time
-    for time, op in enumerate(calls):
-        if kernels is not None:
-            _take_over(op, time, kernels[op.kernel], found)
-    return list({id(life): life for life in found.values()}.values())
+                life.last = self.time
+        self.time += 1
+
+    def walk(self, block: Block) -> None:
+        """The operations of a block in order, then in order inside."""
+        for op in block.ops:
+            match op:
+                case CallOp():
+                    self.calls.append((op, self.time))
+                    self.touch(op.args)
+                case IfOp():
+                    self.touch([op.condition])
+                    for region in op.regions:
+                        self.walk(region.block)
+                case RepeatOp():
+                    self._repeat(op)
+                case _:
+                    pass
+
+    def _repeat(self, op: RepeatOp) -> None:
+        """What a loop finds when it starts lives until it ends: the next iteration may read it again."""
+        start = self.time
+        self.touch(op.operands)
+        self.walk(op.body.block)
+        inside = {inner.result for inner in op.body.walk() if isinstance(inner, BufferOp)}
+        around = [base for base, life in self.found.items() if life.last >= start and base not in inside]
+        for base in around:
+            self.found[base].first = min(self.found[base].first, start)
+        self.touch([*op.operands, *around])
+
+
+def lives(main: FuncOp, kernels: Mapping[str, KernelOp] | None = None) -> list[Life]:
+    """The lives of all buffers of ``@main``; with ``kernels``, results take over operands where they may."""
+    walked = _Lives()
+    walked.walk(main.body.block)
+    if kernels is not None:
+        for op, time in walked.calls:
+            _take_over(op, time, kernels[op.kernel], walked.found)
+    return list({id(life): life for life in walked.found.values()}.values())
 
 
 def _take_over(call: CallOp, time: int, kernel: KernelOp, found: dict[SSAValue, Life]) -> None:

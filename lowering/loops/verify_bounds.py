@@ -13,10 +13,21 @@ from math import prod
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import IntegerAttr, ModuleOp
-from xdsl.ir import SSAValue
+from xdsl.ir import BlockArgument, SSAValue
 from xdsl.passes import ModulePass
 
-from mlc.dialects.loop import Access, BufferOp, CallOp, ForOp, KernelOp, ParallelOp, TileOp, buffer_type
+from mlc.dialects.loop import (
+    Access,
+    BufferOp,
+    CallOp,
+    ForOp,
+    KernelOp,
+    ParallelOp,
+    RepeatOp,
+    TileOp,
+    ViewOp,
+    buffer_type,
+)
 from mlc.errors import InternalError
 from mlc.lowering.loops.levels import element_bytes
 from mlc.lowering.loops.plan_memory import main_of
@@ -94,14 +105,33 @@ def check_calls(module: ModuleOp) -> None:
     if main is None:
         return
     arena = main.attributes.get("arena")
-    for op in main.body.block.ops:
+    for op in main.walk():
         if isinstance(op, CallOp):
             _check_call(op, kernels[op.kernel])
+        elif isinstance(op, ViewOp):
+            _check_view(op)
         elif isinstance(op, BufferOp) and op.offset is not None and isinstance(arena, IntegerAttr):
-            type_ = buffer_type(op.result)
-            end = op.offset.value.data + prod(type_.get_shape()) * element_bytes(type_.element_type)
+            end = op.offset.value.data + _bytes(op.result)
             if op.offset.value.data < 0 or end > arena.value.data:
                 raise InternalError(f"a buffer ends at byte {end} of an arena of {arena.value.data}")
+
+
+def _check_view(view: ViewOp) -> None:
+    """Check that the last part that a moving view reaches lies inside its source."""
+    if view.index is None or view.step is None or view.offset is None:
+        return
+    loop = view.index.owner.parent_op() if isinstance(view.index, BlockArgument) else None
+    if not isinstance(loop, RepeatOp) or loop.limit is None:
+        raise InternalError("a view moves with something else than a loop with a limit")
+    steps = max(loop.limit.value.data - 1, 0)
+    end = view.offset.value.data + steps * view.step.value.data + _bytes(view.result)
+    if loop.limit.value.data and end > _bytes(view.source):
+        raise InternalError(f"a view moves up to byte {end} of a buffer of {_bytes(view.source)}")
+
+
+def _bytes(value: SSAValue) -> int:
+    type_ = buffer_type(value)
+    return prod(type_.get_shape()) * element_bytes(type_.element_type)
 
 
 def _check_call(call: CallOp, kernel: KernelOp) -> None:

@@ -13,7 +13,8 @@ import pytest
 from mlc.codegen.artefact import Artefact
 from mlc.codegen.header import header_text
 from mlc.codegen.jit import Library, Session
-from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
+from mlc.codegen.program import Program, TensorSpec
+from mlc.codegen.steps import BufferRef, Call
 from mlc.codegen.targets.base import Target
 from mlc.codegen.weights import WeightsImage, digest, write_weights
 from mlc.errors import InternalError, UsageError

@@ -20,7 +20,8 @@ from mlc.codegen.elf import ObjectFile
 from mlc.codegen.jit import Library, Session, raise_status
 from mlc.codegen.link import link_shared
 from mlc.codegen.processors import available_processors
-from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
+from mlc.codegen.program import Program, TensorSpec
+from mlc.codegen.steps import BufferRef, Call
 from mlc.codegen.targets.base import Target
 from mlc.codegen.weights import WeightsImage
 from mlc.errors import InternalError, ModelError, UnsupportedError, UsageError

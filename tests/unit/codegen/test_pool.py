@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mlc.codegen.jit import Library, Session
-from mlc.codegen.program import BufferRef, Call, Program, TensorSpec
+from mlc.codegen.program import Program, TensorSpec
+from mlc.codegen.steps import BufferRef, Call
 from mlc.codegen.targets.base import Target
 
 Kernel = tuple[str, str]

@@ -16,8 +16,9 @@ from elftools.elf.elffile import ELFFile
 
 from mlc.codegen.metadata import metadata_json
 from mlc.codegen.object import compile_assembly, compile_ir
-from mlc.codegen.program import BufferRef, Call, Program, TensorSpec, item_bytes, program_ir
+from mlc.codegen.program import Program, TensorSpec, item_bytes, program_ir
 from mlc.codegen.relocatable import merge_objects
+from mlc.codegen.steps import BufferRef, Call
 from mlc.codegen.targets.base import Target
 from mlc.errors import InternalError, UnsupportedError, UsageError
 
@@ -65,7 +66,7 @@ def test_wasm_compiles_without_threads() -> None:
 def test_barriers_stand_where_asked(x86_64: Target) -> None:
     ref = (BufferRef("input"),)
     calls = tuple(Call("k", ref, barrier) for barrier in (True, False, True, True))
-    steps = re.search(r"@toy_steps.*?\n}", program_ir(toy(x86_64, calls=calls)), re.DOTALL)
+    steps = re.search(r"@toy_steps.*?\n}", program_ir(toy(x86_64, steps=calls)), re.DOTALL)
     assert steps
     order = [
         int(m) if m else "k" for m in re.findall(r"call void @(?:k|toy_barrier\(ptr %ctx, i32 (\d+))", steps.group())
@@ -92,10 +93,10 @@ def test_names_must_be_c_identifiers(x86_64: Target, name: str) -> None:
 def test_refusals(x86_64: Target) -> None:
     twice = (Call("k", (BufferRef("input"),)), Call("k", ()))
     with pytest.raises(InternalError, match="different numbers of arguments"):
-        program_ir(toy(x86_64, calls=twice))
+        program_ir(toy(x86_64, steps=twice))
     for space in ("input", "output"):
         with pytest.raises(InternalError, match=f"no {space} number 1"):
-            program_ir(toy(x86_64, calls=(Call("k", (BufferRef(space, 1),)),)))
+            program_ir(toy(x86_64, steps=(Call("k", (BufferRef(space, 1),)),)))
     with pytest.raises(InternalError, match="64 hexadecimal digits"):
         toy(x86_64, weights_sha256="")
     with pytest.raises(UnsupportedError, match="no runtime for"):

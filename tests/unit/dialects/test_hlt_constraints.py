@@ -66,6 +66,24 @@ def fusion(*inputs: SSAValue, body: Callable[[Block], object]) -> hlt.FusionOp:
     return hlt.FusionOp(inputs, block)
 
 
+def branch(*values: SSAValue, foreign: bool = False) -> Block:
+    """A region's block that yields values from outside."""
+    return Block([*([OpaqueOp()] if foreign else []), hlt.YieldOp(*values)])
+
+
+def loop(*values: SSAValue, arguments: int = 1, **bounds: Any) -> hlt.LoopOp:
+    """A loop that yields values from outside; its body takes so many counters."""
+    body = Block(arg_types=[hlt.tensor_type((), i64)] * arguments)
+    body.add_op(hlt.YieldOp(*values))
+    return hlt.LoopOp(body, **bounds)
+
+
+def with_another_limit() -> None:
+    op = loop(value(2), limit=3)
+    op.properties["limit"] = loop(limit=4).properties["limit"]
+    op.verify()
+
+
 def yielding_nothing_more(block: Block) -> None:
     block.add_op(hlt.YieldOp(*block.args))
 
@@ -220,6 +238,20 @@ BROKEN: list[tuple[str, Make]] = [
     ("fusion_arguments", lambda: fusion(body=yielding_nothing_more).verify()),
     ("fusion_results", yielding_another_type),
     ("fusion_body", lambda: fusion(value(2), body=yielding_a_foreigner).verify()),
+    ("control_yield", lambda: hlt.IfOp(bools(), Block(), branch())),
+    ("control_body", lambda: hlt.IfOp(bools(), branch(foreign=True), branch()).verify()),
+    ("if_condition", lambda: hlt.IfOp(bools(2), branch(), branch()).verify()),
+    ("if_results", lambda: hlt.IfOp(bools(), branch(value(2)), branch()).verify()),
+    ("loop_bound", lambda: loop().verify()),
+    ("loop_bound", lambda: loop(limit=-1).verify()),
+    ("loop_bound", lambda: loop(value(2), trips=ints())),
+    ("loop_trips", lambda: loop(trips=ints(1)).verify()),
+    ("loop_keep", lambda: loop(bools(), keep=ints()).verify()),
+    ("loop_slices", lambda: loop(limit=3, arguments=2, slices=[ints(4)]).verify()),
+    ("loop_slices", lambda: loop(limit=3, arguments=2, slices=[ints()]).verify()),
+    ("loop_arguments", lambda: loop(ints(), limit=3, inits=[ints()]).verify()),
+    ("loop_yield", lambda: loop(value(), limit=3, arguments=2, inits=[ints()]).verify()),
+    ("loop_results", with_another_limit),
     ("layout_text", lambda: hlt.LayoutAttr("d0 e1")),
     ("layout_text", lambda: hlt.LayoutAttr("d0 d1", "d1:1")),
     ("layout_cover", lambda: hlt.LayoutAttr.of([PhysicalDim(1)])),
