@@ -13,7 +13,7 @@ FIND_PYTHON = for v in 3.14 3.13 3.12 3.11; do \
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test quick lint typecheck typecheck-view format demo docs bench clean
+.PHONY: help setup test test-full quick lint typecheck typecheck-view format demo docs bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,9 @@ test: setup ## Run everything that CI runs: lint, types, docs, then all tests on
 	    $(MAKE) --no-print-directory docs || status=1; \
 	    $(PY) -m pytest -n $(JOBS) --durations=15 || status=1; \
 	    exit $$status
+
+test-full: setup ## Run ONNX's backend suite in every configuration and write docs/reference/onnx.md
+	@$(PY) -m benchmarks.onnx_suite --every -o docs/reference/onnx.md
 
 quick: setup ## Run the tests that take a few seconds each at most
 	@$(PY) -m pytest -n $(JOBS) -m 'not slow' -q

@@ -46,7 +46,8 @@ def compile(
     - ``model``: a path, the bytes of a file, or an ``onnx.ModelProto``.
     - ``target``: a name of `mlc targets`; it must be able to run here. ``mcpu`` and ``mattr`` refine it as LLVM does.
     - ``shapes`` (by input) and ``dims`` (by symbolic dim): extents of what the model leaves open. With some still open
-      the model is compiled when it is called, for each set of shapes anew; 16 of them are kept.
+      the model is compiled when it is called, for each set of shapes anew; 16 of them are kept. So is one in which
+      shapes depend on the values of inputs, for each set of these values.
     - ``threads``: threads of a call, the caller included; None takes all processors that this process may use.
     - ``opt_level``: 0 to 3. ``strict``: the same bits on every machine, at the price of speed.
     - ``cache``: look up and keep the result on disk (``MLC_CACHE_DIR``).
@@ -133,13 +134,24 @@ class Maker:
             return self._fixed(found, None)
         self._check_target()
         from mlc.driver import open_dims
-        from mlc.frontends.onnx.shapes import declared_inputs, declared_outputs
+        from mlc.frontends.onnx.node import DataDependentError
 
         if open_dims(self.loaded, self.request):
-            signature = (declared_inputs(self.loaded), declared_outputs(self.loaded))
-            inputs, outputs = (tuple(TensorInfo(t.name, t.dtype, t.shape) for t in tensors) for tensors in signature)
-            return CompiledModel(self.request.name or self.loaded.name, inputs, outputs, specialise=self.specialise)
-        return self._fixed(*self._compiled(self.request, None))
+            return self._open()
+        try:
+            return self._fixed(*self._compiled(self.request, None))
+        except DataDependentError as error:
+            if not error.arguments:
+                raise
+            return self._open()
+
+    def _open(self) -> CompiledModel:
+        """The model, to be compiled for the arrays of each call: their shapes, and values that shapes depend on."""
+        from mlc.frontends.onnx.shapes import declared_inputs, declared_outputs
+
+        signature = (declared_inputs(self.loaded), declared_outputs(self.loaded))
+        inputs, outputs = (tuple(TensorInfo(t.name, t.dtype, t.shape) for t in tensors) for tensors in signature)
+        return CompiledModel(self.request.name or self.loaded.name, inputs, outputs, specialise=self.specialise)
 
     def _check_target(self) -> None:
         target = self.request.target.resolve()

@@ -13,6 +13,7 @@ from mlc.dialects import hlt
 from mlc.dialects.hlt import is_narrow
 from mlc.dialects.hlt.base import element_of
 from mlc.dialects.loop import GeluOp, RemfOp
+from mlc.errors import UnsupportedError
 from mlc.lowering.kernels.builder import KernelBuilder, ids, lowers, result_dims, signless
 from mlc.lowering.narrow import decode, encode, is_unsigned
 from mlc.lowering.scalar import Scalar
@@ -140,6 +141,8 @@ def _is_inf(s: Scalar, op: hlt.IsInfOp, a: Sequence[SSAValue]) -> SSAValue:
 
 
 def _pow(s: Scalar, op: hlt.PowOp, a: Sequence[SSAValue]) -> SSAValue:
+    if not hlt.is_float(hlt.element_of(op.result)):
+        raise UnsupportedError("integer powers have no kernel", node=hlt.node_name(op))
     return s.binary(math.PowFOp, a[0], a[1])
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from math import prod
+
+from xdsl.ir import SSAValue
 
 from mlc.codegen.targets import Target
 from mlc.dialects.loop import ComputeOp, Level, Plan
-from mlc.dialects.loop.affine import subscripts_of
+from mlc.dialects.loop.affine import Expr, dims_of, subscripts_of
 from mlc.lowering.loops.facts import Facts
 from mlc.lowering.loops.schedules.gpu import gpu_rows
 from mlc.lowering.loops.schedules.space import MANY_REGISTERS
@@ -44,7 +46,7 @@ def sequence_plan(computes: list[ComputeOp]) -> Plan:
 
 def shared_plan(computes: list[ComputeOp], target: Target) -> Plan:
     """Loops around dependent computes: over the parallel dims that all of them have, a few rows at a time."""
-    common = [n for n in computes[0].dims.extents if all(c.dims.kinds.get(n) == "p" for c in computes)]
+    common = [n for n in computes[0].dims.extents if _alike(computes, n)]
     if not common:
         return Plan(())
     facts = [Facts(c) for c in computes]
@@ -60,6 +62,20 @@ def shared_plan(computes: list[ComputeOp], target: Target) -> Plan:
         rows -= 1
     levels += [Level(last, "/", b) for b in blocks if rows < b < extent]
     return Plan((*levels, Level(last, "/", rows, balanced=not blocks)))
+
+
+def _alike(computes: list[ComputeOp], name: str) -> bool:
+    """Whether ``name`` is one parallel dim of all computes, by which they index alike what they hand each other."""
+    if len({(c.dims.kinds.get(name), c.dims.extents.get(name)) for c in computes}) > 1:
+        return False
+    written = {v for c in computes for v in (*c.outs, *c.elems)}
+    places: dict[SSAValue, set[tuple[Expr | None, ...]]] = defaultdict(set)
+    for compute in computes:
+        assert compute.maps is not None
+        for value, mapping in zip(compute.operands, compute.maps):
+            if value in written:
+                places[value].add(tuple(e if name in dims_of(e) else None for e in mapping.data))
+    return computes[0].dims.kinds[name] == "p" and all(len(found) == 1 for found in places.values())
 
 
 def _fitting(facts: list[Facts], common: list[str]) -> int:

@@ -161,3 +161,38 @@ loop.kernel @rows {
     loop.yield %n : f32
   }
 }
+
+// A reader that walks the rows under other names shares only the loops that mean the same to it.
+// X86_64_V4-LABEL: loop.kernel @handed_over_permuted
+// X86_64_V4-SAME: shared <"i/~3">
+// X86_64_V3-LABEL: loop.kernel @handed_over_permuted
+// X86_64_V3-SAME: shared <"i/~2">
+// AARCH64-LABEL: loop.kernel @handed_over_permuted
+// AARCH64-SAME: shared <"i/~3">
+loop.kernel @handed_over_permuted {
+^bb0(%x: memref<3x5x2xf32>, %y: memref<3x5x2xf32>):
+  %sums = loop.scratch : memref<3x2xf32>
+  loop.compute ins(%x : memref<3x5x2xf32>) outs(%sums : memref<3x2xf32>) dims <"i=3 j=2 k=5:r"> maps [#loop.map<"i, k, j">, #loop.map<"i, j">] init {
+  ^bb1(%a: f32):
+    %zero = arith.constant 0.000000e+00 : f32
+    loop.yield %zero : f32
+  } map {
+  ^bb2(%a: f32):
+    loop.yield %a : f32
+  } combine {
+  ^bb3(%p: f32, %q: f32):
+    %s = arith.addf %p, %q : f32
+    loop.yield %s : f32
+  } finish {
+  ^bb4(%a: f32, %acc: f32):
+    loop.yield %acc : f32
+  }
+  loop.compute ins(%x, %sums : memref<3x5x2xf32>, memref<3x2xf32>) outs(%y : memref<3x5x2xf32>) dims <"i=3 j=5 l=2"> maps [#loop.map<"i, j, l">, #loop.map<"i, l">, #loop.map<"i, j, l">] init {
+  } map {
+  } combine {
+  } finish {
+  ^bb5(%a: f32, %b: f32):
+    %d = arith.subf %a, %b : f32
+    loop.yield %d : f32
+  }
+}
