@@ -1,0 +1,145 @@
+"""Stand-alone programs: the C sources of ``runtime/harness`` around one model, linked by a C compiler."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from mlc.codegen.artefact import Artefact
+from mlc.codegen.program import Program, TensorSpec, item_bytes
+from mlc.codegen.runtime import context as ctx
+from mlc.codegen.toolchain import Toolchain
+
+HARNESS = Path(__file__).parent / "runtime" / "harness"
+SOURCES = ("main.c", "tensor.c", "proto.c")
+
+_ONNX_TYPES = {
+    "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "bool": 9, "float16": 10,
+    "float64": 11, "uint32": 12, "uint64": 13, "bfloat16": 16, "float8_e4m3fn": 17, "float8_e4m3fnuz": 18,
+    "float8_e5m2": 19, "float8_e5m2fnuz": 20,
+}  # fmt: skip
+"""TensorProto.DataType of the types whose elements are whole bytes there."""
+
+
+def write_program(artefact: Artefact, path: Path, toolchain: Toolchain) -> str:
+    """Write a program that reads inputs from files and runs the model; says how its C library is linked.
+
+    Raises UsageError when the toolchain fails or ``path`` can't be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="mlc-program-") as folder:
+        work = Path(folder)
+        name = artefact.program.name
+        artefact.write_object(work / f"{name}.o")
+        artefact.write_header(work / f"{name}.h")
+        (work / "program.h").write_bytes((HARNESS / "program.h").read_bytes())
+        for source in SOURCES:
+            (work / source).write_bytes((HARNESS / source).read_bytes())
+        (work / "model.c").write_text(model_source(artefact.program), "utf-8")
+        return toolchain.link_program(path, [*(work / s for s in SOURCES), work / "model.c", work / f"{name}.o"])
+
+
+def model_source(program: Program) -> str:
+    """The C text that tells the harness of one model."""
+    name = program.name
+    features = " ".join(sorted(program.target.features)) or "none beyond the baseline"
+    fields = {
+        "name": _quoted(name),
+        "target": _quoted(f"{program.target.triple}, {program.target.tune or program.target.cpu or 'generic'}"),
+        "features": _quoted(features),
+        "inputs": "inputs",
+        "outputs": "outputs",
+        "input_count": f"{name}_INPUTS",
+        "output_count": f"{name}_OUTPUTS",
+        "weights_bytes": f"{name}_WEIGHTS_FILE_BYTES",
+        "embedded": str(int(program.embedded_weights)),
+        "threads": str(int(program.threads)),
+        "context": "&context",
+        "init": "init",
+        "run": "run",
+        "release": "release",
+        "thread_count": "thread_count",
+        "arena_size": f"{name}_arena_size",
+    }
+    rows = "\n".join(f"    .{field} = {value}," for field, value in fields.items())
+    return f"""/* What the program must know of the model {name}. */
+#include "{name}.h"
+#include "program.h"
+
+static {name}_ctx context;
+{_tensors("inputs", program.inputs)}
+{_tensors("outputs", program.outputs)}
+static int32_t init(void *ctx, const void *weights, size_t bytes, int32_t threads)
+{{
+    return {name}_init(ctx, weights, bytes, threads);
+}}
+
+static int32_t run(const void *ctx, const void *const *in, void *const *out, const int64_t *dims, void *arena)
+{{
+    return {name}_run(ctx, in, out, dims, arena);
+}}
+
+static void release(void *ctx)
+{{
+    {name}_free(ctx);
+}}
+
+static int32_t thread_count(const void *ctx)
+{{
+    return {name}_threads(ctx);
+}}
+
+_Static_assert(sizeof context >= {ctx.CONTEXT_BYTES}, "the header is another version's");
+
+const struct model model = {{
+{rows}
+}};
+"""
+
+
+def _tensors(kind: str, specs: tuple[TensorSpec, ...]) -> str:
+    """Two arrays: the shapes, one after the other, and the tensors that point into them."""
+    files = file_names([spec.name for spec in specs])
+    extents = [str(extent) for spec in specs for extent in spec.shape]
+    at = 0
+    rows: list[str] = []
+    for spec, file in zip(specs, files):
+        words = (
+            *map(_quoted, (spec.name, file, spec.dtype, npy_descr(spec.dtype))),
+            str(_ONNX_TYPES.get(spec.dtype, 0)),
+            *map(str, (item_bytes(spec.dtype), spec.nbytes, len(spec.shape))),
+            f"{kind}_shapes + {at}",
+        )
+        rows.append(f"    {{{', '.join(words)}}},\n")
+        at += len(spec.shape)
+    table = "".join(rows) or "    {0},\n"
+    return f"""
+static const int64_t {kind}_shapes[] = {{{", ".join(extents) or "0"}}};
+static const struct tensor {kind}[] = {{
+{table}}};
+"""
+
+
+def file_names(names: list[str]) -> list[str]:
+    """A file name for each tensor, without its extension: the tensor's own where that is one, and all different."""
+    plain = [re.sub(r"[^A-Za-z0-9_.-]", "_", name).lstrip(".-")[:100] for name in names]
+    return [
+        name if name and plain.count(name) == 1 else "_".join(filter(None, (name, str(index))))
+        for index, name in enumerate(plain)
+    ]
+
+
+def npy_descr(dtype: str) -> str:
+    """What a .npy file says of a dtype; of those that NumPy does not know, that they are so many bytes."""
+    try:
+        return np.dtype(dtype).str
+    except TypeError:
+        size = item_bytes(dtype)
+        return f"{'<' if size > 1 else '|'}V{size}"
+
+
+def _quoted(text: str) -> str:
+    """A C string literal, with every unusual byte as an octal escape."""
+    return '"' + "".join(chr(b) if 32 <= b < 127 and b not in b'"\\?' else f"\\{b:03o}" for b in text.encode()) + '"'

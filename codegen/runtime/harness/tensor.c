@@ -1,0 +1,172 @@
+/* Tensors from .npy and .pb files, and to .npy files. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "program.h"
+
+enum { MAGIC = 6, HEADER_LIMIT = 1 << 16 };
+
+static const char NPY[] = "\x93NUMPY";
+
+/* A whole file, which must not be empty; *size is its length. */
+static uint8_t *read_file(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "rb");
+    uint8_t *data;
+    long length;
+
+    if (!file || fseek(file, 0, SEEK_END) || (length = ftell(file)) < 0 || fseek(file, 0, SEEK_SET))
+        fail(USAGE, "can't read '%s': %s", path, strerror(errno));
+    *size = (size_t)length;
+    data = buffer(*size + 1);
+    if (fread(data, 1, *size, file) != *size)
+        fail(USAGE, "can't read '%s': %s", path, ferror(file) ? strerror(errno) : "it became shorter");
+    fclose(file);
+    return data;
+}
+
+static void print_shape(int rank, const int64_t *shape)
+{
+    if (!rank)
+        fputs("scalar", stderr);
+    for (int i = 0; i < rank; i++)
+        fprintf(stderr, "%s%" PRId64, i ? "x" : "", shape[i]);
+}
+
+void check_shape(const char *path, const struct tensor *tensor, int rank, const int64_t *shape)
+{
+    if (rank == tensor->rank && memcmp(shape, tensor->shape, sizeof *shape * (size_t)rank) == 0)
+        return;
+    fprintf(stderr, "'%s' is ", path);
+    print_shape(rank, shape);
+    fputs("\n", stderr);
+    fprintf(stderr, "input '%s' is ", tensor->name);
+    print_type(stderr, tensor);
+    fputs("\n", stderr);
+    fail(USAGE, "'%s' has the wrong shape for input '%s'", path, tensor->name);
+}
+
+/* What stands after 'KEY': in the header of a .npy file. */
+static const char *entry(const char *path, const char *header, const char *key)
+{
+    const char *found = strstr(header, key);
+
+    if (!found)
+        fail(USAGE, "'%s' is no .npy file: its header has no %s", path, key);
+    found += strlen(key);
+    while (*found == ' ' || *found == ':')
+        found++;
+    return found;
+}
+
+/* The numbers of "(1, 3, )" in `shape`; returns how many. */
+static int parse_shape(const char *path, const char *text, int64_t *shape)
+{
+    int rank = 0;
+
+    if (*text != '(')
+        fail(USAGE, "'%s' is no .npy file: its header has no shape", path);
+    for (text++; *text && *text != ')';) {
+        char *end;
+        long long extent = strtoll(text, &end, 10);
+
+        if (end == text || extent < 0 || rank == MAX_RANK)
+            fail(USAGE, "'%s' is no .npy file: its header has no shape", path);
+        shape[rank++] = extent;
+        for (text = end; *text == ',' || *text == ' ' || *text == 'L';)
+            text++;
+    }
+    return rank;
+}
+
+/* The header of a .npy file as a string, and in *data where its elements begin. */
+static char *npy_header(const char *path, uint8_t *bytes, size_t size, size_t *data)
+{
+    size_t length, start;
+    char *header;
+
+    if (size < 12)
+        fail(USAGE, "'%s' is cut short", path);
+    start = bytes[6] == 1 ? 10 : 12;
+    length = (size_t)bytes[8] | (size_t)bytes[9] << 8;
+    if (start == 12)
+        length |= (size_t)bytes[10] << 16 | (size_t)bytes[11] << 24;
+    if (length > HEADER_LIMIT || length > size - start)
+        fail(USAGE, "'%s' is cut short", path);
+    header = buffer(length + 1);
+    memcpy(header, bytes + start, length);
+    *data = start + length;
+    return header;
+}
+
+static void parse_npy(const char *path, uint8_t *bytes, size_t size, const struct tensor *tensor, void *data)
+{
+    size_t start, length = strlen(tensor->descr);
+    char *header = npy_header(path, bytes, size, &start);
+    const char *descr = entry(path, header, "'descr'");
+    int64_t shape[MAX_RANK];
+    int rank = parse_shape(path, entry(path, header, "'shape'"), shape);
+
+    if (*descr != '\'' || strncmp(descr + 1, tensor->descr, length) != 0 || descr[length + 1] != '\'')
+        fail(USAGE, "'%s' holds %.8s, input '%s' is '%s' (%s)", path, descr, tensor->name, tensor->descr, tensor->dtype);
+    check_shape(path, tensor, rank, shape);
+    if (strncmp(entry(path, header, "'fortran_order'"), "True", 4) == 0 && rank > 1)
+        fail(USAGE, "'%s' is in Fortran order: save numpy.ascontiguousarray(array)", path);
+    if (size - start != tensor->bytes)
+        fail(USAGE, "'%s' holds %zu bytes of elements, its shape needs %zu", path, size - start, tensor->bytes);
+    memcpy(data, bytes + start, tensor->bytes);
+    free(header);
+}
+
+void read_tensor(const char *path, const struct tensor *tensor, void *data)
+{
+    size_t size, length = strlen(path);
+    uint8_t *bytes = read_file(path, &size);
+
+    if (size >= MAGIC && memcmp(bytes, NPY, MAGIC) == 0)
+        parse_npy(path, bytes, size, tensor, data);
+    else if (length > 3 && strcmp(path + length - 3, ".pb") == 0)
+        parse_proto(path, bytes, size, tensor, data);
+    else
+        fail(USAGE, "'%s' is neither a .npy nor a .pb file", path);
+    free(bytes);
+}
+
+/* The header of a .npy file, padded so that elements begin at a multiple of 64. */
+static size_t format_header(const struct tensor *tensor, char *header, size_t room)
+{
+    int used = snprintf(header, room, "{'descr': '%s', 'fortran_order': False, 'shape': (", tensor->descr);
+    size_t padded;
+
+    for (int i = 0; i < tensor->rank; i++)
+        used += snprintf(header + used, room - (size_t)used, "%" PRId64 ", ", tensor->shape[i]);
+    used += snprintf(header + used, room - (size_t)used, "), }");
+    padded = (10 + (size_t)used + 1 + 63) / 64 * 64 - 10;
+    memset(header + used, ' ', padded - (size_t)used);
+    header[padded - 1] = '\n';
+    return padded;
+}
+
+void write_npy(const char *folder, const struct tensor *tensor, const void *data)
+{
+    char path[PATH_MAX], header[128 + 24 * MAX_RANK];
+    size_t length = format_header(tensor, header, sizeof header - 64);
+    uint8_t prefix[10] = {0};
+    FILE *file;
+
+    memcpy(prefix, NPY, MAGIC);
+    prefix[6] = 1;
+    prefix[8] = (uint8_t)length;
+    prefix[9] = (uint8_t)(length >> 8);
+    if (snprintf(path, sizeof path, "%s/%s.npy", folder, tensor->file) >= (int)sizeof path)
+        fail(USAGE, "the path of output '%s' is too long", tensor->name);
+    file = fopen(path, "wb");
+    if (!file || fwrite(prefix, 1, 10, file) != 10 || fwrite(header, 1, length, file) != length ||
+        fwrite(data, 1, tensor->bytes, file) != tensor->bytes || fclose(file))
+        fail(FAILED, "can't write '%s': %s", path, strerror(errno));
+}
