@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlc.codegen import wasm
 from mlc.codegen.archive import Member, archive
@@ -16,6 +18,9 @@ from mlc.codegen.object import compile_ir
 from mlc.codegen.program import Program, program_ir
 from mlc.codegen.relocatable import check_imports, data_object, merge_objects
 from mlc.errors import InternalError, UnsupportedError
+
+if TYPE_CHECKING:
+    from mlc.codegen.toolchain import Toolchain
 
 WEIGHTS_SECTION = ".mlc.weights"
 _WASM_WEIGHTS_ALIGN = 6
@@ -101,9 +106,18 @@ class Artefact:
         """The C header's text."""
         return header_text(self.program)
 
-    def write_shared_library(self, path: Path) -> None:
-        """Write ``path`` (``.so``) atomically; its file name becomes the soname."""
-        write_atomic(path, self.shared_library(path.name).chunks, mode=0o755)
+    def write_shared_library(self, path: Path, toolchain: Toolchain | None = None) -> None:
+        """Write ``path`` (``.so``) atomically; its file name becomes the soname.
+
+        Without a toolchain, and with our own, nothing is needed; others raise UsageError where they fail.
+        """
+        if toolchain is None or not toolchain.command:
+            write_atomic(path, self.shared_library(path.name).chunks, mode=0o755)
+            return
+        with tempfile.TemporaryDirectory(prefix="mlc-library-") as folder:
+            file = Path(folder) / f"{self.program.name}.o"
+            self.write_object(file)
+            toolchain.link_shared(path, file, path.name, libc=bool(self.program.imports))
 
     def write_module(self, path: Path) -> list[Path]:
         """Write ``path`` (``.wasm``), its loader (``.mjs``) and the loader's types (``.d.mts``); returns the paths."""

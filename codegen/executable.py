@@ -24,8 +24,8 @@ _ONNX_TYPES = {
 """TensorProto.DataType of the types whose elements are whole bytes there."""
 
 
-def write_program(artefact: Artefact, path: Path, toolchain: Toolchain) -> str:
-    """Write a program that reads inputs from files and runs the model; says how its C library is linked.
+def write_program(artefact: Artefact, path: Path, toolchain: Toolchain) -> None:
+    """Write a program that reads inputs from files and runs the model.
 
     Raises UsageError when the toolchain fails or ``path`` can't be written.
     """
@@ -38,7 +38,7 @@ def write_program(artefact: Artefact, path: Path, toolchain: Toolchain) -> str:
         for source in SOURCES:
             (work / source).write_bytes((HARNESS / source).read_bytes())
         (work / "model.c").write_text(model_source(artefact.program), "utf-8")
-        return toolchain.link_program(path, [*(work / s for s in SOURCES), work / "model.c", work / f"{name}.o"])
+        toolchain.link_program(path, [*(work / s for s in SOURCES), work / "model.c", work / f"{name}.o"])
 
 
 def model_source(program: Program) -> str:

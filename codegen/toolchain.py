@@ -20,7 +20,7 @@ from mlc.errors import UnsupportedError, UsageError, nearest
 
 LINKERS = ("auto", "own", "system", "zig")
 _SHARED = ("-shared", "-Wl,-z,now", "-Wl,-z,noexecstack")
-_PROGRAM = ("-std=c11", "-O2")
+_PROGRAM = ("-std=c11", "-O2", "-Wall")
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Toolchain:
     command: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return " ".join(("mlc's own linker",) if self.kind == "own" else self.command)
+        return " ".join(self.command) or "mlc's own linker"
 
     def link_shared(self, path: Path, object_file: Path, soname: str, *, libc: bool) -> None:
         """Make the shared library ``path`` of one object; ``libc`` says whether it needs the C library.
@@ -41,19 +41,9 @@ class Toolchain:
         libraries = ["-pthread"] if libc else ["-nostdlib"]
         self._run(path, [*_SHARED, f"-Wl,-soname,{soname}", str(object_file), *libraries])
 
-    def link_program(self, path: Path, sources: Sequence[Path]) -> str:
-        """Compile C sources and link them with objects into the program ``path``; says how the C library is linked.
-
-        Without shared libraries where the tool has the C library as an archive. Raises UsageError with what the tool
-        says.
-        """
-        command = [*_PROGRAM, *map(str, sources), "-pthread"]
-        try:
-            self._run(path, ["-static", *command])
-        except UsageError:
-            self._run(path, command)
-            return "dynamic"
-        return "static"
+    def link_program(self, path: Path, sources: Sequence[Path]) -> None:
+        """Compile C sources and link them with objects into a program; raises UsageError with what the tool says."""
+        self._run(path, [*_PROGRAM, *map(str, sources), "-pthread"])
 
     def _run(self, path: Path, arguments: Sequence[str]) -> None:
         """Run the tool; its output appears under ``path`` when it is whole."""
@@ -88,11 +78,20 @@ def find_toolchain(choice: str, target: Target, *, program: bool) -> Toolchain:
     for kind, find in finders.items():
         command = find(target)
         if command is not None and not (kind == "own" and program):
-            return Toolchain(kind, command)
+            return Toolchain(kind, (*command, *_static(command)) if program else command)
+    advice = {"system": f"install {tools.packages} (Debian and Ubuntu)", "zig": "pip install 'mlc-compiler[zig]'"}
     raise UsageError(
         f"no linker for {target.triple} is installed" + ("" if choice == "auto" else f" of kind {choice}"),
-        hint=f"install {tools.packages} (Debian and Ubuntu), or run `pip install 'mlc-compiler[zig]'`",
+        hint=advice.get(choice, " or ".join(advice.values())),
     )
+
+
+def _static(command: tuple[str, ...]) -> tuple[str, ...]:
+    """The flag for programs that need no shared library, where the compiler has the C library as an archive."""
+    if command[0] == sys.executable:
+        return ("-static",)  # zig makes the library when it is first used
+    asked = subprocess.run([*command, "-print-file-name=libc.a"], capture_output=True, text=True, check=False)
+    return ("-static",) if Path(asked.stdout.strip()).is_absolute() else ()
 
 
 def _own(target: Target) -> tuple[str, ...] | None:

@@ -153,6 +153,12 @@ class Maker:
         inputs, outputs = (tuple(TensorInfo(t.name, t.dtype, t.shape) for t in tensors) for tensors in signature)
         return CompiledModel(self.request.name or self.loaded.name, inputs, outputs, specialise=self.specialise)
 
+    def built(self) -> Built:
+        """The compiled model, whatever machine it is for; UsageError when not all its shapes are known."""
+        from mlc.driver import compile_model
+
+        return compile_model(self.loaded, self.request, cache=self.cache)[0]
+
     def _check_target(self) -> None:
         target = self.request.target.resolve()
         machine = platform.machine()

@@ -47,7 +47,7 @@ _TOOLS = {
         "riscv64-linux-musl",
         "gcc-riscv64-linux-gnu libc6-dev-riscv64-cross",
         "qemu-riscv64",
-        most="rv64,v=true,vext_spec=v1.0,zba=true,zbb=true,zbs=true,zfhmin=true,zfh=true,vlen={0}",
+        most="rv64,v=true,vext_spec=v1.0,vlen={0}",
     ),
 }
 

@@ -10,7 +10,9 @@ from mlc.errors import UsageError
 from mlc.request import Request, TargetChoice
 
 if TYPE_CHECKING:
+    from mlc.api import Maker
     from mlc.cache import Cache
+    from mlc.emulation import EmulatedModel
     from mlc.model import CompiledModel
 
 _SHAPE = re.compile(r"(?P<name>.+):(?P<dims>\d+(x\d+)*|scalar)")
@@ -81,6 +83,26 @@ def open_model(args: argparse.Namespace) -> CompiledModel:
     return Maker(request_from(args), cache_from(args)).model()
 
 
+def add_emulator_argument(parser: argparse.ArgumentParser) -> None:
+    """How to run code for another machine; `runnable_model` reads it."""
+    parser.add_argument(
+        "--emulator",
+        default="",
+        metavar="COMMAND",
+        help="run code for another machine with this (default: qemu-user or node, as the target needs)",
+    )
+
+
+def runnable_model(maker: Maker, args: argparse.Namespace) -> CompiledModel | EmulatedModel:
+    """The model in this process; under an emulator when one is asked for or the target's code can't run here."""
+    from mlc.emulation import EmulatedModel, find_emulator, runs_here
+
+    target = maker.request.target.resolve()
+    if not args.emulator and (runs_here(target) or target.kind == "gpu"):
+        return maker.model()
+    return EmulatedModel.of(maker.built(), find_emulator(target, args.emulator))
+
+
 def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
     """``x:1x3x224x224`` as name and shape; the name may hold colons."""
     match = _SHAPE.fullmatch(text)
@@ -114,7 +136,7 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of random inputs (default: 0)")
 
 
-def inputs_from(args: argparse.Namespace, model: CompiledModel) -> dict[str, Any]:
+def inputs_from(args: argparse.Namespace, model: CompiledModel | EmulatedModel) -> dict[str, Any]:
     """Arrays for every input of ``model``: from files, the rest made up."""
     from mlc.arrays import make, read_inputs
 

@@ -1,12 +1,13 @@
-"""Compile a model to a library, WebAssembly, an object or an archive with its C header; or write stages on the way.
+"""Compile a model to a library, a program, WebAssembly, an object or an archive; or write stages on the way.
 
     mlc compile resnet50.onnx -o resnet50.so
     mlc compile resnet50.onnx --target=aarch64 --weights=file -o build/libresnet50.a
+    mlc compile resnet50.onnx --target=aarch64 --mcpu=cortex-a76 --emit=exe -o resnet50
     mlc compile resnet50.onnx --target=wasm32 -o site/resnet50.wasm
     mlc compile resnet50.onnx --emit=graph,scheduled,asm -o build/resnet50
 
-The output's extension says what it is. A stage's text (.hlt.mlir, .fused.mlir, .loop.mlir, .scheduled.mlir) is
-compiled on from where it stands.
+The output's extension says what it is; --emit=exe makes a stand-alone program. A stage's text (.hlt.mlir, .fused.mlir,
+.loop.mlir, .scheduled.mlir) is compiled on from where it stands.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 from mlc.cli.arguments import add_model_arguments, cache_from, request_from, target_from
 from mlc.cli.opt import add_watch_arguments, watch_from
 from mlc.codegen.targets.cpus import families
+from mlc.codegen.toolchain import LINKERS
 from mlc.errors import UnsupportedError, UsageError, nearest
 from mlc.output import KINDS, LOADABLE, WEIGHTS_MODES, Output
 from mlc.pipeline import STAGES
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
     from mlc.frontends.onnx.load import LoadedModel
     from mlc.request import Request
 
-ARTEFACTS = {"obj": ".o", "lib": ".so", "archive": ".a", "wasm": ".wasm", "header": ".h"}
+PROGRAM = "exe"
+ARTEFACTS = {"obj": ".o", "lib": ".so", "archive": ".a", "wasm": ".wasm", "header": ".h", PROGRAM: ""}
 EMITTED = tuple(dict.fromkeys((*STAGES, *ARTEFACTS)))
 
 
@@ -46,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--weights", choices=WEIGHTS_MODES, default="embed", help="put weights into the code's file or beside it"
     )
+    parser.add_argument(
+        "--linker", choices=LINKERS, default="auto", help="what links libraries and programs (default: what is there)"
+    )
     add_watch_arguments(parser)
 
 
@@ -60,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
         raise UnsupportedError(f"kernels for {target.name} are not put into artefacts", hint="use --emit=asm")
     for output in outputs:
         output.check(target)
+    outputs = [output.linked_for(target, args.linker) for output in outputs]
     _announce(request, args.verbosity)
     with collector_paused():
         compilation, loaded = _start(request, args)
@@ -69,8 +76,9 @@ def run(args: argparse.Namespace) -> int:
     if args.time_passes:
         compilation.manager.report()
     if args.verbosity >= 0:
+        linkers = {output.path: f", linked by {output.toolchain}" for output in outputs if output.toolchain}
         for path in dict.fromkeys(written):
-            print(f"wrote {path} ({path.stat().st_size:,} bytes)")
+            print(f"wrote {path} ({path.stat().st_size:,} bytes{linkers.get(path, '')})")
     return 0
 
 
@@ -92,14 +100,23 @@ def _base(args: argparse.Namespace) -> Path:
 def _outputs(args: argparse.Namespace, emitted: list[str], target: Target) -> list[Output]:
     """The artefacts to write, checked before anything is compiled."""
     base = _base(args)
-    if args.output and not emitted:
-        paths = [args.output]
-    else:
-        suffixes = (
-            [ARTEFACTS[name] for name in emitted if name in ARTEFACTS] if emitted else [LOADABLE[target.container]]
-        )
-        paths = [base.with_name(base.name + suffix) for suffix in suffixes]
-    return [Output.of(path, name=args.name, weights=args.weights) for path in paths]
+    if not emitted:
+        paths = [args.output or base.with_name(base.name + LOADABLE[target.container])]
+        return [Output.of(path, name=args.name, weights=args.weights) for path in paths]
+    return [
+        Output.of(_artefact_path(args, name), name=args.name, weights=args.weights, program=name == PROGRAM)
+        for name in emitted
+        if name in ARTEFACTS
+    ]
+
+
+def _artefact_path(args: argparse.Namespace, kind: str) -> Path:
+    """Where ``--emit`` writes an artefact: a program just where -o says, which has no extension."""
+    base = _base(args)
+    if kind == PROGRAM and args.output:
+        return args.output
+    path = base.with_name(base.name + ARTEFACTS[kind])
+    return path if kind != PROGRAM else path.with_name(path.name.removesuffix(".onnx"))
 
 
 def _announce(request: Request, verbosity: int) -> None:

@@ -2,7 +2,8 @@
 
     mlc run model.onnx -i x=x.npy -o y.npz
 
-MODEL is an ONNX file, or a shared library that `mlc compile` wrote (which executes it).
+MODEL is an ONNX file, or a shared library that `mlc compile` wrote (which executes it). Code for another machine runs
+under an emulator: mlc run model.onnx --target=aarch64
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlc.cli.arguments import add_input_arguments, add_model_arguments, inputs_from, open_model
+from mlc.cli.arguments import (
+    add_emulator_argument,
+    add_input_arguments,
+    add_model_arguments,
+    cache_from,
+    inputs_from,
+    open_model,
+    request_from,
+    runnable_model,
+)
 
 if TYPE_CHECKING:
     from mlc.model import Array
@@ -21,14 +31,17 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_input_arguments(parser)
+    add_emulator_argument(parser)
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="write the outputs to a .npz or .npy file")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
+    from mlc.api import Maker
     from mlc.arrays import write_arrays
 
-    model = open_model(args)
+    library = args.model.endswith(".so")
+    model = open_model(args) if library else runnable_model(Maker(request_from(args), cache_from(args)), args)
     outputs = model.run(inputs_from(args, model))
     if args.output:
         write_arrays(args.output, outputs)

@@ -4,9 +4,11 @@
     mlc verify model.onnx --against=onnxruntime -i x=x.npy
     mlc verify model.onnx --test-data folder         # input_0.pb, output_0.pb, ...
     mlc verify model.onnx --all-tensors
+    mlc verify model.onnx --target=aarch64 --mcpu=cortex-a76
 
 The reference evaluates the model in float64. An error of up to 4 times that of a plain float32 evaluation is granted;
-integers must be equal. With --all-tensors every kernel is judged on the inputs that it really gets.
+integers must be equal. With --all-tensors every kernel is judged on the inputs that it really gets. Code for another
+machine is linked to a program and run under an emulator: qemu-user, or node for WebAssembly.
 """
 
 from __future__ import annotations
@@ -19,11 +21,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlc.cli.arguments import add_input_arguments, add_model_arguments, cache_from, inputs_from, request_from
+from mlc.cli.arguments import (
+    add_emulator_argument,
+    add_input_arguments,
+    add_model_arguments,
+    cache_from,
+    inputs_from,
+    request_from,
+    runnable_model,
+)
 from mlc.errors import MismatchError, ModelError, UsageError
 
 if TYPE_CHECKING:
     from mlc.api import Maker
+    from mlc.emulation import EmulatedModel
     from mlc.model import Array, CompiledModel
     from mlc.testing.models import Tolerance, Verdict
 
@@ -31,6 +42,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_input_arguments(parser)
+    add_emulator_argument(parser)
     parser.add_argument(
         "--against",
         default="reference",
@@ -71,9 +83,12 @@ def _line(verdict: Verdict) -> str:
 
 
 def _verdicts(maker: Maker, args: argparse.Namespace, tolerance: Tolerance) -> Iterator[Verdict]:
+    from mlc.emulation import EmulatedModel
     from mlc.testing.models import compare
 
-    model = maker.model()
+    model = runnable_model(maker, args)
+    if args.all_tensors and isinstance(model, EmulatedModel):
+        raise UsageError("--all-tensors runs kernels in this process: it can't judge another machine's")
     if args.test_data:
         inputs, expected = _test_data(args.test_data, model)
     else:
@@ -122,7 +137,7 @@ def _expected(
     raise UsageError(f"can't verify against {args.against!r}", hint="valid: reference, onnxruntime, FILE.so")
 
 
-def _test_data(folder: Path, model: CompiledModel) -> tuple[dict[str, Array], dict[str, Array]]:
+def _test_data(folder: Path, model: CompiledModel | EmulatedModel) -> tuple[dict[str, Array], dict[str, Array]]:
     """Inputs and expected outputs in the layout of ONNX's own tests."""
     from mlc.arrays import read_tensor
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mlc.emulation import MODULE_HARNESS
 from mlc.testing.cross import compile_kernel, run_on_files
 from mlc.testing.require import require_tool
 
@@ -42,23 +43,6 @@ arrays.forEach((array, i) => {
   for (let j = 1; j <= 64; j++) if (memory[start - j] !== 0xa5 || memory[end + j - 1] !== 0xa5) process.exit(3);
   writeFileSync(files[i], memory.subarray(start, end));
 });
-"""
-
-MODULE_HARNESS = """
-import { readFileSync, writeFileSync } from "node:fs";
-import { pathToFileURL } from "node:url";
-for (const folder of process.argv.slice(2)) {
-  const { load } = await import(pathToFileURL(`${folder}/model.mjs`));
-  const model = await load();
-  const feeds = {};
-  model.inputs.forEach(({ name, data }, i) => {
-    const bytes = readFileSync(`${folder}/input${i}`);
-    const copy = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length);
-    feeds[name] = new data.constructor(copy);
-  });
-  const results = model.run(feeds);
-  model.outputs.forEach(({ name }, i) => writeFileSync(`${folder}/output${i}`, results[name]));
-}
 """
 
 

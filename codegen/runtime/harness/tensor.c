@@ -113,7 +113,8 @@ static void parse_npy(const char *path, uint8_t *bytes, size_t size, const struc
     int rank = parse_shape(path, entry(path, header, "'shape'"), shape);
 
     if (*descr != '\'' || strncmp(descr + 1, tensor->descr, length) != 0 || descr[length + 1] != '\'')
-        fail(USAGE, "'%s' holds %.8s, input '%s' is '%s' (%s)", path, descr, tensor->name, tensor->descr, tensor->dtype);
+        fail(USAGE, "'%s' holds %.*s, input '%s' is '%s' (%s)", path, (int)strcspn(descr, ","), descr, tensor->name,
+             tensor->descr, tensor->dtype);
     check_shape(path, tensor, rank, shape);
     if (strncmp(entry(path, header, "'fortran_order'"), "True", 4) == 0 && rank > 1)
         fail(USAGE, "'%s' is in Fortran order: save numpy.ascontiguousarray(array)", path);

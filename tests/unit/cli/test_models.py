@@ -225,7 +225,7 @@ BAD: dict[str, tuple[Bad, int, str]] = {
     "target": (lambda f, m: ["compile", m, "--target=x86-64-v7"], 2, "unknown target 'x86-64-v7' (did you mean"),
     "flag": (lambda f, m: ["compile", m, "--targt=native"], 2, "unknown argument '--targt=native' (did you mean"),
     "stage": (lambda f, m: ["compile", m, "--emit=grph"], 2, "unknown stage 'grph' in --emit (did you mean 'graph'?"),
-    "foreign": (lambda f, m: ["run", m, "--target=aarch64"], 2, "can't run in this process"),
+    "foreign": (lambda f, m: ["bench", m, "--target=aarch64"], 2, "can't run in this process"),
     "gpu": (lambda f, m: ["compile", m, "--target=cuda-sm80"], 4, "not put into artefacts"),
     "level": (lambda f, m: ["compile", m, "-O7"], 2, "optimisation level 7"),
     "threads": (lambda f, m: ["compile", m, "--threads=-1"], 2, "-1 is no number of threads"),
