@@ -64,6 +64,7 @@ from mlc.dialects.hlt.math import (
 )
 from mlc.dialects.hlt.narrow import is_narrow
 from mlc.dialects.hlt.normalization import BatchNormOp, GroupNormOp, LayerNormOp, LrnOp, RmsNormOp
+from mlc.dialects.hlt.random import RandomBitsOp
 from mlc.dialects.hlt.recurrent import ACTIVATIONS, GruOp, LstmOp, RnnOp
 from mlc.dialects.hlt.reduction import ArgReduceOp, ReduceOp, ReduceWindowOp, ScanOp, SortOp, TopKOp
 from mlc.dialects.hlt.resize import ResizeOp
@@ -141,6 +142,7 @@ __all__ = [
     "OrOp",
     "PadOp",
     "PowOp",
+    "RandomBitsOp",
     "ReciprocalOp",
     "ReduceOp",
     "ReduceWindowOp",

@@ -17,7 +17,7 @@ from xdsl.ir import Block, Region
 
 from mlc.dialects import hlt
 from mlc.dialects.weights import WeightStore
-from mlc.errors import UnsupportedError, UsageError
+from mlc.errors import ModelError, UnsupportedError, UsageError
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.functions import Functions, live, reject_unsupported
 from mlc.frontends.onnx.node import DataDependentError
@@ -75,7 +75,7 @@ def import_model(
     builder = Builder(block, loaded.weights)
     scope = Scope(loaded, functions, dict(arguments), initializers_of(graph))
     scope.run(builder, body)
-    results = [builder.ssa(_tensor(scope, output.name)) for output in graph.output]
+    results = [builder.ssa(_result(scope, output)) for output in outputs]
     block.add_op(ReturnOp(*results))
     main = FuncOp(
         "main",
@@ -109,10 +109,13 @@ def specialize(loaded: LoadedModel, inputs: Mapping[str, Array]) -> ImportedMode
             values.update({name: np.asarray(inputs[name]) for name in names if name in needed})
 
 
-def _tensor(scope: Scope, name: str) -> Value:
-    value = scope.result(name)
+def _result(scope: Scope, declared: TensorInfo) -> Value:
+    """The tensor that an output stands for; callers allocate what the model declares, so its type must be that."""
+    value = scope.result(declared.name)
     if not isinstance(value, Value):
-        raise UnsupportedError(f"output {name!r} is a sequence, not a tensor")
+        raise UnsupportedError(f"output {declared.name!r} is a sequence, not a tensor")
+    if value.dtype != declared.dtype:
+        raise ModelError(f"output {declared.name!r} is declared {declared.dtype}, but computed in {value.dtype}")
     return value
 
 

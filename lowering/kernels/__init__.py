@@ -6,10 +6,20 @@ from collections.abc import Sequence
 
 from mlc.dialects import hlt
 from mlc.dialects.loop import KernelOp
-from mlc.lowering.kernels import contraction, elementwise, index, normalization, recurrent, reduction, scan, shape
+from mlc.lowering.kernels import (
+    contraction,
+    elementwise,
+    index,
+    normalization,
+    random,
+    recurrent,
+    reduction,
+    scan,
+    shape,
+)
 from mlc.lowering.kernels.builder import KernelBuilder, Place, lower_operation, lowerable
 
-FAMILIES = (contraction, elementwise, index, normalization, recurrent, reduction, scan, shape)
+FAMILIES = (contraction, elementwise, index, normalization, random, recurrent, reduction, scan, shape)
 
 
 def lower_fusion(fusion: hlt.FusionOp, name: str, places: Sequence[Place | None] = ()) -> KernelOp:

@@ -13,7 +13,6 @@ from mlc.dialects import hlt
 from mlc.dialects.hlt import is_narrow
 from mlc.dialects.hlt.base import element_of
 from mlc.dialects.loop import GeluOp, RemfOp
-from mlc.errors import UnsupportedError
 from mlc.lowering.kernels.builder import KernelBuilder, ids, lowers, result_dims, signless
 from mlc.lowering.narrow import decode, encode, is_unsigned
 from mlc.lowering.scalar import Scalar
@@ -141,9 +140,27 @@ def _is_inf(s: Scalar, op: hlt.IsInfOp, a: Sequence[SSAValue]) -> SSAValue:
 
 
 def _pow(s: Scalar, op: hlt.PowOp, a: Sequence[SSAValue]) -> SSAValue:
-    if not hlt.is_float(hlt.element_of(op.result)):
-        raise UnsupportedError("integer powers have no kernel", node=hlt.node_name(op))
+    if isinstance(a[0].type, IntegerType):
+        return _integer_pow(s, a[0], a[1], unsigned=_unsigned(op))
     return s.binary(math.PowFOp, a[0], a[1])
+
+
+def _integer_pow(s: Scalar, base: SSAValue, exponent: SSAValue, *, unsigned: bool) -> SSAValue:
+    """The product of the squares that the exponent's bits choose; below 0 what truncating the quotient leaves."""
+    element = base.type
+    assert isinstance(element, IntegerType)
+    zero, one = s.constant(0, element), s.constant(1, element)
+    result, square = one, base
+    for bit in range(element.width.data):
+        chosen = s.op(arith.AndIOp, [exponent, s.constant(1 << bit, element)], element)
+        result = s.mul(result, s.select(s.compare("ne", chosen, zero), square, one))
+        square = s.mul(square, square)
+    if unsigned:
+        return result
+    odd = s.compare("ne", s.op(arith.AndIOp, [exponent, one], element), zero)
+    minus = s.compare("eq", base, s.constant(-1, element))
+    unit = s.select(minus, s.select(odd, base, one), s.select(s.compare("eq", base, one), one, zero))
+    return s.select(s.compare("lt", exponent, zero), unit, result)
 
 
 FORMS: dict[type[Operation], Form] = {

@@ -80,14 +80,13 @@ def lower_reshape(builder: KernelBuilder, op: hlt.ReshapeOp) -> None:
 
 @lowers(hlt.TransposeOp)
 def lower_transpose(builder: KernelBuilder, op: hlt.TransposeOp) -> None:
-    """A copy with the index permuted."""
+    """A copy with the index permuted; dims go by their place in the operand, as in the computes that make it."""
     source = builder.buffer(op.x)
     target = builder.result(op.result)
-    dims = result_dims(target.shape)
-    index: list[Expr] = [constant(0)] * len(dims)
-    for position, axis in enumerate(op.permutation):
-        index[axis] = ids(dims)[position]
-    copy(builder, source, index, target, ids(dims), dims)
+    dims = result_dims(source.shape)
+    index = ids(dims)
+    order = op.permutation
+    copy(builder, source, index, target, [index[axis] for axis in order], [dims[axis] for axis in order])
 
 
 @lowers(hlt.SliceOp)

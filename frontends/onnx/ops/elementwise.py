@@ -192,13 +192,3 @@ def bit_cast(b: Builder, node: Node) -> Value:
 def identity(b: Builder, node: Node) -> Entry:
     value = node.inputs[0] if node.inputs else None
     return node.input(0) if value is None else value
-
-
-@onnx_op("Dropout")
-def dropout(b: Builder, node: Node) -> tuple[Value, Value]:
-    """Inference only: the input, and a mask that keeps everything."""
-    x, ratio, training = node.input(0), node.optional(1), node.optional(2)
-    if training is not None and node.known_scalar(2, "training_mode"):
-        if ratio is None or node.known_scalar(1, "ratio") != 0:
-            raise node.unsupported("dropout in training mode is random", "export the model for inference")
-    return x, b.full(x.shape, True, np.bool_)

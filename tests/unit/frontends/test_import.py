@@ -242,6 +242,12 @@ def test_strings_are_refused_by_name(build: Build) -> None:
         build("g (string[2] x) => (string[2] y) { y = Identity (x) }")
 
 
+def test_outputs_have_the_declared_type(build: Build) -> None:
+    """Callers allocate what the model declares."""
+    with pytest.raises(ModelError, match="output 'y' is declared float16, but computed in float32"):
+        build("g (float[2] x) => (float16[2] y) { y = Abs (x) }")(np.ones(2, np.float32))
+
+
 def test_undefined_outputs_are_refused() -> None:
     info = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2]) for name in ("x", "y")]
     model = helper.make_model(helper.make_graph([], "g", info[:1], info[1:]))
