@@ -25,7 +25,8 @@ def philox(counter: list[Array], key: tuple[int, int]) -> Array:
     c0, c1, c2, c3 = counter
     for step in range(ROUNDS):
         k0, k1 = (np.uint64((k + step * w) & _WORD) for k, w in zip(key, WEYL))
-        p0, p1 = (np.uint64(m) * c for m, c in zip(MULTIPLIERS, (c0, c2)))
+        p0: Array = np.uint64(MULTIPLIERS[0]) * c0
+        p1: Array = np.uint64(MULTIPLIERS[1]) * c2
         c0, c1, c2, c3 = (
             (p1 >> np.uint64(32)) ^ c1 ^ k0,
             p1 & np.uint64(_WORD),

@@ -90,10 +90,9 @@ def test_normal() -> None:
 
 def test_seeds() -> None:
     """Equal seeds, equal numbers; without one the node's name decides, and every run draws the same."""
-    shape = {"shape": [16]}
-    one, again, two, own = (
-        draw("RandomUniform", **shape, **s) for s in ({"seed": 1.0}, {"seed": 1.0}, {"seed": 2.0}, {})
-    )
+    shape: dict[str, Any] = {"shape": [16]}
+    seeds: list[dict[str, Any]] = [{"seed": 1.0}, {"seed": 1.0}, {"seed": 2.0}, {}]
+    one, again, two, own = (draw("RandomUniform", **shape, **seed) for seed in seeds)
     np.testing.assert_array_equal(one, again)
     assert not np.array_equal(one, two)
     assert not np.array_equal(one, own)
