@@ -6,6 +6,7 @@ operators (``node``), small and converted models, and nine real ones without wei
 
 from __future__ import annotations
 
+import fnmatch
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,9 @@ from mlc.api import load as load_library
 from mlc.errors import InternalError, MlcError
 
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator", "real")
+DRAWN = ("test_bernoulli*", "test_training_dropout", "test_training_dropout_[dm]*")
+"""Cases whose stored results NumPy's generator drew, which no other draws: kinds, dtypes and shapes are compared."""
+
 Run = tuple[list[Any], list[Any]]
 """Inputs and expected outputs, in order."""
 
@@ -82,7 +86,10 @@ def run_case(case: TestCase, configuration: Configuration, folder: Path) -> Outc
             net = load_library(library, threads=1)
         for inputs, expected in read_runs(case, model):
             results = net.run(dict(zip([spec.name for spec in net.inputs], inputs, strict=True)))
-            compare(list(results.values()), expected, case.rtol, case.atol)
+            if any(fnmatch.fnmatchcase(case.name, pattern) for pattern in DRAWN):
+                _same_form(list(results.values()), expected)
+            else:
+                compare(list(results.values()), expected, case.rtol, case.atol)
     except InternalError:
         raise
     except (MlcError, Difference) as failure:
