@@ -7,7 +7,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from mlc.request import Request, Source, TargetChoice
 if TYPE_CHECKING:
     from mlc.codegen.artefact import Artefact
     from mlc.driver import Built
-    from mlc.frontends.onnx.import_ import OutputForm
     from mlc.frontends.onnx.load import LoadedModel
 
 
@@ -41,6 +40,8 @@ def compile(
     external_root: str | os.PathLike[str] | None = None,
     mcpu: str = "",
     mattr: str = "",
+    dtype: Literal["f32", "f16"] = "f32",
+    accumulate: Literal["f32", "f16"] = "f32",
 ) -> CompiledModel:
     """Compile an ONNX model for this process.
 
@@ -53,6 +54,9 @@ def compile(
     - ``opt_level``: 0 to 3. ``strict``: the same bits on every machine, at the price of speed.
     - ``cache``: look up and keep the result on disk (``MLC_CACHE_DIR``).
     - ``name``: what the model calls itself, by default after its file.
+    - ``dtype``: "f16" stores weights and the tensors between kernels in half precision; inputs and outputs keep their
+      types. Kernels compute in f32 and saturate what they store. ``accumulate``: "f16" keeps sums of products in f16,
+      too, where the processor computes in it.
     - ``external_root``: one more folder beneath which external data may lie.
 
     Raises ModelError, UnsupportedError (the model is valid, but part of it can't be compiled) and UsageError.
@@ -67,6 +71,8 @@ def compile(
         strict=strict,
         name=name,
         external_root=None if external_root is None else os.fspath(external_root),
+        dtype=dtype,
+        accumulate=accumulate,
     )
     return Maker(request, Cache.open() if cache else None).model()
 
@@ -136,12 +142,7 @@ class Maker:
         self._check_target()
         from mlc.driver import open_dims
         from mlc.frontends.onnx.node import DataDependentError
-        from mlc.frontends.onnx.parts import is_plain
 
-        if not is_plain(self.loaded):
-            from mlc.parts import PartedModel
-
-            return PartedModel(self.request.name or self.loaded.name, self.loaded, self._part)
         if open_dims(self.loaded, self.request):
             return self._open()
         try:
@@ -164,14 +165,6 @@ class Maker:
         from mlc.driver import compile_model
 
         return compile_model(self.loaded, self.request, cache=self.cache)[0]
-
-    def _part(self, loaded: LoadedModel, arrays: Mapping[str, Array]) -> tuple[Executable, tuple[OutputForm, ...]]:
-        """Code for calls of a part of the model with arrays like these."""
-        from mlc.driver import build_imported, import_source
-
-        imported = import_source(loaded, self.request, arrays)
-        built = build_imported(imported, self.request, loaded.name, cache=self.cache)
-        return _start(built, built.library(), self.request.threads, arrays, imported.fixed), imported.forms
 
     def _check_target(self) -> None:
         target = self.request.target.resolve()

@@ -22,7 +22,7 @@ from mlc.codegen.artefact import Artefact
 from mlc.codegen.object import compile_ir, warm_up
 from mlc.codegen.program import Program, program_ir
 from mlc.codegen.weights import WeightsImage
-from mlc.errors import ModelError, UnsupportedError
+from mlc.errors import ModelError
 from mlc.pass_manager import PassManager, Watch
 from mlc.registry import make_context
 
@@ -50,7 +50,8 @@ class Compilation:
     """A model at one of `TEXT_STAGES`; ``advance`` takes it further.
 
     ``inputs`` and ``outputs`` are name and dtype per tensor, ``flops`` counts the floating-point operations of all
-    products (0 while unknown: before stage ``fused``). They also stand in the module as attributes, so that text has
+    products (0 while unknown: before stage ``fused``). ``kept_f32`` names the weights that f16 could not hold where it
+    was asked for. Inputs, outputs and flops also stand in the module as attributes, so that text has
     them.
     """
 
@@ -63,6 +64,7 @@ class Compilation:
     outputs: Names
     stage: str = "graph"
     flops: int = 0
+    kept_f32: tuple[str, ...] = ()
 
     @staticmethod
     def of(imported: ImportedModel, name: str, options: pipeline.Options, watch: Watch | None = None) -> Compilation:
@@ -103,14 +105,22 @@ class Compilation:
             outputs=self.outputs,
             target=self.options.target,
             threads=self.options.threads > 1,
-            metadata={"flops": self.flops, "threads": self.options.threads},
+            metadata={
+                "flops": self.flops,
+                "threads": self.options.threads,
+                "dtype": self.options.dtype,
+                "kept_f32": list(self.kept_f32),
+            },
         )
 
     def _to_fused(self) -> None:
+        from mlc.lowering.graph.store_half import KEPT
         from mlc.report.flops import count_flops
 
         pipeline.to_fused(self.module, self.manager, self.options)
         self.flops = count_flops(self.module)
+        kept = self.module.attributes.pop(KEPT, None)
+        self.kept_f32 = tuple(n.data for n in kept if isinstance(n, StringAttr)) if isinstance(kept, ArrayAttr) else ()
         self._sign()
 
     def _to_kernels(self) -> None:
@@ -254,12 +264,9 @@ def open_dims(loaded: LoadedModel, request: Request) -> bool:
 def import_source(loaded: LoadedModel, request: Request, arrays: Mapping[str, Array] | None = None) -> ImportedModel:
     """The model in hlt, for the request's shapes or for arrays like these."""
     from mlc.frontends.onnx.import_ import import_model, specialize
-    from mlc.frontends.onnx.parts import is_plain, refusal
 
     if arrays is not None:
         return specialize(loaded, arrays)
-    if not is_plain(loaded):
-        raise UnsupportedError(refusal(loaded), node=loaded.name)
     return import_model(loaded, shapes=request.shapes, dims=request.dims)
 
 
@@ -276,16 +283,8 @@ def compile_model(
     Also returns the names of the inputs for whose values alone the code is right. Raises what importing raises, and
     UnsupportedError for what has no kernel.
     """
+    options = request.options()
     with collector_paused():
         imported = import_source(loaded, request, arrays)
-        built = build_imported(imported, request, request.name or loaded.name, cache=cache, image=image)
-        return built, imported.fixed
-
-
-def build_imported(
-    imported: ImportedModel, request: Request, name: str, *, cache: Cache | None = None, image: Path | None = None
-) -> Built:
-    """The rest of the way, for a model that is in hlt already."""
-    with collector_paused():
-        frame = Compilation.of(imported, name, request.options()).frame()
-        return build(frame, imported.weights, cache=cache, image=image)
+        frame = Compilation.of(imported, request.name or loaded.name, options).frame()
+        return build(frame, imported.weights, cache=cache, image=image), imported.fixed

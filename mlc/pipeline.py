@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mlc.specs import check_fused, check_kernels, check_scheduled
 
@@ -37,13 +37,16 @@ class Options:
     """What a compilation may be told: the target, the threads to balance for, the optimisation level.
 
     ``opt_level`` 0 skips everything optional; 1 fuses and folds; 2 and 3 (the default) also choose layouts.
-    ``strict`` asks for the same bits on every machine: no fused multiply-adds.
+    ``strict`` asks for the same bits on every machine: no fused multiply-adds. ``dtype`` f16 stores tensors and
+    weights in f16; ``accumulate`` f16 keeps sums of products in it, too.
     """
 
     target: Target
     threads: int = 1
     opt_level: int = 3
     strict: bool = False
+    dtype: Literal["f32", "f16"] = "f32"
+    accumulate: Literal["f32", "f16"] = "f32"
 
 
 def graph_passes(options: Options) -> Iterator[ModulePass]:
@@ -81,10 +84,14 @@ def fusion_passes(options: Options) -> Iterator[ModulePass]:
     """Tensors to groups of tensors that become one kernel each, and how the tensors between them lie."""
     from mlc.lowering.graph.assign_layouts import AssignLayoutsPass
     from mlc.lowering.graph.group import GroupPass
+    from mlc.lowering.graph.store_half import StoreHalfPass
 
     yield GroupPass()
+    if options.dtype == "f16":
+        yield StoreHalfPass(accumulate=options.accumulate)
     if options.opt_level > 1:
-        yield AssignLayoutsPass(target=options.target.designation)
+        lane_bytes = 2 if options.accumulate == "f16" else 4
+        yield AssignLayoutsPass(target=options.target.designation, lane_bytes=lane_bytes)
 
 
 def loop_passes(options: Options) -> Iterator[ModulePass]:

@@ -12,7 +12,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mlc.codegen.processors import available_processors
 from mlc.errors import UnsupportedError, UsageError
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 Source: TypeAlias = "str | os.PathLike[str] | bytes | ModelProto"
 OPT_LEVELS = range(4)
+DTYPES = ("f32", "f16")
+"""What tensors may be stored in, and sums of products kept in."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class Request:
     """A model and everything that decides what becomes of it.
 
     ``shapes`` (by input) and ``dims`` (by symbol) bind symbolic dims; ``threads`` is the number to balance for and
-    to run with, the caller included.
+    to run with, the caller included. ``dtype`` is what f32 tensors are stored in between kernels, ``accumulate`` what
+    sums of products of f16 are kept in.
     """
 
     source: Source
@@ -66,12 +69,19 @@ class Request:
     strict: bool = False
     name: str | None = None
     external_root: str | None = None
+    dtype: Literal["f32", "f16"] = "f32"
+    accumulate: Literal["f32", "f16"] = "f32"
 
     def __post_init__(self) -> None:
         if self.opt_level not in OPT_LEVELS:
             raise UsageError(f"optimisation level {self.opt_level!r} is not one of 0, 1, 2, 3")
         if self.threads < 1:
             raise UsageError(f"{self.threads!r} is no number of threads", hint="pass 1 or more, or None for all")
+        for what, given in (("dtype", self.dtype), ("accumulate", self.accumulate)):
+            if given not in DTYPES:
+                raise UsageError(f"{what} {given!r} is not one of {', '.join(DTYPES)}")
+        if self.accumulate != "f32" and self.dtype == "f32":
+            raise UsageError("sums are kept in f32 where tensors are f32", hint="pass dtype f16, too")
 
     def options(self) -> Options:
         """The same, as the pipeline takes it."""
@@ -82,7 +92,9 @@ class Request:
             raise UnsupportedError(
                 f"{target.name} code runs on one thread, not {self.threads}", hint="pass --threads=1"
             )
-        return Options(target, self.threads, self.opt_level, self.strict)
+        if self.accumulate == "f16" and not target.computes_half:
+            raise UsageError(f"target {target.name} does not compute in f16", hint="leave out accumulate, or add +fp16")
+        return Options(target, self.threads, self.opt_level, self.strict, self.dtype, self.accumulate)
 
     def with_shapes(self, shapes: Mapping[str, Sequence[int]]) -> Request:
         """The request with every shape bound."""
@@ -137,6 +149,7 @@ class Request:
             "shapes": sorted((name, list(shape)) for name, shape in self.shapes.items()),
             "dims": sorted(self.dims.items()),
             "options": [self.threads, self.opt_level, self.strict, self.name, self.external_root],
+            "dtype": [self.dtype, self.accumulate],
             "model": identity,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

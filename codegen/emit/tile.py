@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 
 from mlc.codegen.emit.lanes import Lanes
 from mlc.codegen.emit.memory import Memory, Operand
@@ -60,6 +60,7 @@ class TileEmitter:
         self.axes = op.axes.data
         self.lane = next((a for a in self.axes if a.kind == "l"), None)
         self.memo: dict[object, str] = {}
+        self.picked: dict[str, tuple[str, int]] = {}
         self.program = program_of(op.body.block)
         accesses = [a.data for a in op.access]
         buffers = [*op.buffers, *op.outs, *op.subscripts]
@@ -136,12 +137,7 @@ class TileEmitter:
     def _batch(self, batch: list[Point], results: list[Registers]) -> None:
         for op, refs in self.program.steps:
             for point in batch:
-                args = [self._ref(point, r) for r in refs]
-                key = (op, *args)
-                value = self.memo.get(key)
-                if value is None:
-                    value = self.memo[key] = emit_op(self.ctx, op, args)
-                point.temps.append(value)
+                point.temps.append(self._step(op, [self._ref(point, r) for r in refs]))
         for point in batch:
             values = [self._ref(point, r) for r in self.program.results]
             for number, registers in enumerate(results):
@@ -151,6 +147,21 @@ class TileEmitter:
                     self.tiles[number][key] = registers[key]
             for out, value in zip(self.operands[self.inputs :], values[len(results) :]):
                 self._store(out, point, value)
+
+    def _step(self, op: Operation, args: list[str]) -> str:
+        """One operation of the region. What is done to a splat lane is done to the vector that it comes from, once."""
+        picked = self.picked.get(args[0]) if len(args) == 1 else None
+        if picked is None:
+            return self._memo((op, *args), lambda: emit_op(self.ctx, op, args))
+        vector, lane = picked
+        whole = self._memo((op, vector), lambda: emit_op(self.ctx, op, [vector]))
+        return self._memo((op, vector, lane), lambda: self._pick(op.results[0].type, whole, lane))
+
+    def _pick(self, element: Attribute, vector: str, lane: int) -> str:
+        """One lane of a vector in all lanes."""
+        value = self.ctx.shuffle(self.ctx.type(element), vector, "poison", [lane] * self.ctx.width)
+        self.picked[value] = (vector, lane)
+        return value
 
     def _result_key(self, number: int, point: Point) -> tuple[int, ...]:
         axes = register_axes(self.op.res[number])
@@ -243,7 +254,7 @@ class TileEmitter:
 
         def make() -> str:
             vector = self._memo(("vector", number, start, False), lambda: self.memory.vector(operand, start))
-            return self.ctx.shuffle(self.ctx.type(operand.element), vector, "poison", [lane] * self.ctx.width)
+            return self._pick(operand.element, vector, lane)
 
         return self._memo(("lane", number, offset), make)
 

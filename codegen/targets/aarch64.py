@@ -16,7 +16,15 @@ def _intrinsic(op: str, name: str) -> Instruction:
     )
 
 
-ROWS = (_intrinsic("arith.maximumf", "llvm.maximum"), _intrinsic("arith.minimumf", "llvm.minimum"))
+_HALF_FMA = Instruction(
+    op="math.fma",
+    dtype="f16",
+    features=frozenset({"fullfp16"}),
+    text="call {T} @llvm.fma.{S}({T} {0}, {T} {1}, {T} {2})",
+    declare="{T} @llvm.fma.{S}({T}, {T}, {T})",
+)
+
+ROWS = (_HALF_FMA, _intrinsic("arith.maximumf", "llvm.maximum"), _intrinsic("arith.minimumf", "llvm.minimum"))
 
 TARGETS = (
     Target(

@@ -144,6 +144,11 @@ class Target:
         """Elements of ``dtype_bytes`` bytes in one vector register."""
         return max(1, self.vector_bytes // dtype_bytes)
 
+    @property
+    def computes_half(self) -> bool:
+        """Whether it multiplies and adds vectors of f16."""
+        return self.row("math.fma", "f16", self.lanes(2)) is not None
+
     def row(self, op: str, dtype: str, lanes: int) -> Instruction | None:
         """The first instruction row for a scalar operation at this element type and lane count."""
         for row in self.rows:

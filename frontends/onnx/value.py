@@ -74,14 +74,7 @@ class TensorList:
     items: tuple[Value, ...]
 
 
-@dataclass(frozen=True)
-class Absent:
-    """An ONNX optional that holds nothing; one that holds something is that itself."""
-
-
-ABSENT = Absent()
-
-Entry: TypeAlias = "Value | TensorList | Absent"
+Entry: TypeAlias = "Value | TensorList"
 """What a name in a graph can stand for."""
 
 Operand: TypeAlias = "Value | Scalar"

@@ -176,13 +176,13 @@ def set_layout(value: SSAValue, layout: LayoutAttr) -> None:
     Rewriter.replace_value_with_new_type(value, type_)
 
 
-def assign(module: ModuleOp, target: Target) -> None:
-    """Choose and set the layouts of all regions of ``@main``."""
+def assign(module: ModuleOp, target: Target, lane_bytes: int = FLOAT_BYTES) -> None:
+    """Choose and set the layouts of all regions of ``@main``, in blocks of vectors of elements of that size."""
     block = main_block(module)
     if block is None:
         return
     fusions = [op for inner in hlt.blocks_within(block) for op in inner.ops if isinstance(op, hlt.FusionOp)]
-    width = target.lanes(FLOAT_BYTES)
+    width = target.lanes(lane_bytes)
     for value in region_of(copy_borders(fusions, width)):
         layout = choose(value, width)
         if layout is not None:
@@ -191,10 +191,14 @@ def assign(module: ModuleOp, target: Target) -> None:
 
 @dataclass(frozen=True)
 class AssignLayoutsPass(ModulePass):
-    """Tensors of convolutional regions lie in channel blocks, or channels innermost."""
+    """Tensors of convolutional regions lie in channel blocks, or channels innermost.
+
+    A block is a vector of elements of ``lane_bytes``: of what is computed with.
+    """
 
     name = "assign-layouts"
     target: str = "native"
+    lane_bytes: int = FLOAT_BYTES
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        assign(op, find_target(self.target))
+        assign(op, find_target(self.target), self.lane_bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from xdsl.dialects import arith
 from xdsl.dialects.builtin import f32
 from xdsl.ir import Attribute, SSAValue
 
@@ -14,6 +15,9 @@ from mlc.dialects.loop.affine import Expr, constant
 from mlc.errors import UnsupportedError
 from mlc.lowering.kernels.builder import Buffer, KernelBuilder, Source, Splat, ids, lowers, result_dims
 from mlc.lowering.scalar import Scalar, is_half
+
+ACCUMULATE = "hlt.accumulate"
+"""Attribute of products of halves whose sums are kept in halves, too."""
 
 
 def accumulator(element: Attribute) -> Attribute:
@@ -26,13 +30,18 @@ def sum_of_products(
     ins: Sequence[tuple[Source, Sequence[Expr]]],
     out: tuple[Buffer, Sequence[Expr]],
     dims: Sequence[Dim],
+    acc: Attribute | None = None,
 ) -> None:
-    """``out = sum(ins[0] * ins[1])`` over the reduction dims."""
+    """``out = sum(ins[0] * ins[1])`` over the reduction dims, in ``acc`` or else the type's `accumulator`."""
     element = out[0].element
-    acc = accumulator(element)
+    acc = acc or accumulator(element)
+    native = is_half(acc)
 
     def product(s: Scalar, a: SSAValue, b: SSAValue) -> SSAValue:
-        return s.mul(s.widen(a), s.widen(b))
+        return s.op(arith.MulfOp, [a, b], acc) if native else s.mul(s.widen(a), s.widen(b))
+
+    def add(s: Scalar, a: SSAValue, b: SSAValue) -> SSAValue:
+        return s.op(arith.AddfOp, [a, b], acc) if native else s.add(a, b)
 
     def finish(s: Scalar, *args: SSAValue) -> SSAValue:
         return s.cast(args[-1], element)
@@ -43,7 +52,7 @@ def sum_of_products(
         dims,
         start=[Splat(0, acc)],
         map=product,
-        combine=Scalar.add,
+        combine=add,
         finish=finish,
     )
 
@@ -68,8 +77,17 @@ def lower_dot_general(builder: KernelBuilder, op: hlt.DotGeneralOp) -> None:
     for fold, left, right in zip(ids(folds), op.lhs_contract, op.rhs_contract):
         lhs[left] = rhs[right] = fold
     sum_of_products(
-        builder, [(builder.source(op.lhs), lhs), (builder.source(op.rhs), rhs)], (target, out), _reducing(dims, folds)
+        builder,
+        [(builder.source(op.lhs), lhs), (builder.source(op.rhs), rhs)],
+        (target, out),
+        _reducing(dims, folds),
+        _asked(op, target.element),
     )
+
+
+def _asked(op: hlt.HltOp, element: Attribute) -> Attribute | None:
+    """What the operation asks to keep its sums in, if it does."""
+    return element if ACCUMULATE in op.attributes else None
 
 
 def _reducing(dims: list[Dim], folds: list[Dim]) -> list[Dim]:
@@ -103,7 +121,11 @@ def lower_conv(builder: KernelBuilder, op: hlt.ConvOp) -> None:
     out = [n, g.times(outer).plus(o), *ids(space)]
     dims = [batch, group, channel, *space, fold, *window]
     sum_of_products(
-        builder, [(builder.source(op.x), x_index), (builder.source(op.w), w_index)], (target, out), _trim(dims)
+        builder,
+        [(builder.source(op.x), x_index), (builder.source(op.w), w_index)],
+        (target, out),
+        _trim(dims),
+        _asked(op, target.element),
     )
 
 

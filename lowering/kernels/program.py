@@ -14,6 +14,7 @@ from mlc.dialects.loop import STATUS, BufferOp, CallOp, ConstantOp, KernelOp, St
 from mlc.errors import InternalError
 from mlc.lowering.kernels import lower_fusion
 from mlc.lowering.kernels.builder import KernelBuilder, Place, Splat, ids, memref_type, result_dims, splat_of
+from mlc.lowering.kernels.contraction import ACCUMULATE
 from mlc.lowering.kernels.control import lower_if, lower_loop
 from mlc.lowering.kernels.placement import Home, find_homes, is_concat
 
@@ -217,7 +218,7 @@ def signature(op: hlt.FusionOp) -> Hashable:
             numbers[result] = len(numbers)
         operands = tuple(numbers[v] for v in inner.operands)
         properties = tuple(sorted(inner.properties.items()))
-        lines.append((inner.name, operands, properties, tuple(inner.result_types)))
+        lines.append((inner.name, operands, properties, ACCUMULATE in inner.attributes, tuple(inner.result_types)))
     inputs = tuple((v.type, _is_weight(v)) for v in op.inputs)
     return inputs, tuple(op.result_types), tuple(lines)
 

@@ -7,7 +7,8 @@
 
 By-lane multiply-adds read several rows from one vector then, instead of keeping one vector per row in registers:
 tiles are larger and have fewer loads. It is done where every element is used often enough to pay for moving it, and
-only for targets with such instructions. Constants are packed by their schedule, without a kernel.
+only for targets with such instructions. What the products read through a conversion is converted on the way. Constants
+are packed by their schedule, without a kernel.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from math import prod
 from typing import NamedTuple
 
 from xdsl.context import Context
+from xdsl.dialects import arith
 from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp, StringAttr
-from xdsl.ir import Attribute, Block, Operation, Region
+from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 from xdsl.rewriter import Rewriter
 
@@ -31,7 +33,7 @@ from mlc.lowering.loops.levels import ceil_div
 from mlc.lowering.loops.schedules.lanes import choose_lane
 from mlc.lowering.loops.schedules.reuse import reuse_dims
 from mlc.lowering.loops.schedules.space import Space
-from mlc.lowering.scalar import last, region
+from mlc.lowering.scalar import Scalar, region
 
 REUSE = 256
 """Products per element from which on moving it pays: that takes as long as the loads of about 100 of them."""
@@ -97,8 +99,34 @@ def _packed(space: Space, operand: Operand, row: str, block: int) -> Packed:
         mod(rows, block, ranges),
     ]
     shape = [*(d.extent for d in outer), ceil_div(ranges[row], block), *(d.extent for d in folds), block]
-    element = buffer_type(op.operands[operand.number]).element_type
+    element = _element(op, operand.number)
     return Packed(operand.number, tuple(dims), MapAttr(tuple(index)), MemRefType(element, shape))
+
+
+def _regions(op: ComputeOp) -> list[Block]:
+    """The blocks whose leading arguments are the inputs' elements."""
+    return [r.blocks[0] for r in (op.init, op.map, op.finish) if r.blocks]
+
+
+def _element(op: ComputeOp, number: int) -> Attribute:
+    """The type to store an input in: the wider one that all code converts it to, else its own."""
+    users = [use.operation for block in _regions(op) for use in block.args[number].uses]
+    types = {user.results[0].type for user in users if isinstance(user, arith.ExtFOp)}
+    if len(types) == 1 and all(isinstance(user, arith.ExtFOp) for user in users):
+        return types.pop()
+    return buffer_type(op.operands[number]).element_type
+
+
+def _drop_conversions(op: ComputeOp, number: int, element: Attribute) -> None:
+    """Give an input's elements their new type, which code has converted them to so far."""
+    for block in _regions(op):
+        argument = block.args[number]
+        if argument.type == element:
+            continue
+        argument = Rewriter.replace_value_with_new_type(argument, element)
+        for user in [use.operation for use in argument.uses]:
+            user.results[0].replace_all_uses_with(argument)
+            block.erase_op(user)
 
 
 def copy_kernel(name: str, compute: ComputeOp, packed: Packed) -> KernelOp:
@@ -108,7 +136,11 @@ def copy_kernel(name: str, compute: ComputeOp, packed: Packed) -> KernelOp:
     block = Block(arg_types=[source, packed.type])
     dims = DimsAttr(tuple(Dim(d.name, d.extent) for d in packed.dims))
     maps = [compute.maps.data[packed.operand], packed.map]
-    copy = ComputeOp.make([block.args[0]], [block.args[1]], dims, maps, finish=region([source.element_type], last))
+
+    def convert(s: Scalar, x: SSAValue) -> SSAValue:
+        return s.cast(x, packed.type.element_type)
+
+    copy = ComputeOp.make([block.args[0]], [block.args[1]], dims, maps, finish=region([source.element_type], convert))
     block.add_op(copy)
     return KernelOp.create(properties={"sym_name": StringAttr(name)}, regions=[Region(block)])
 
@@ -127,6 +159,7 @@ def redirect(kernel: KernelOp, compute: ComputeOp, packed: Packed) -> tuple[int,
     maps = list(compute.maps.data)
     maps[packed.operand] = packed.map
     compute.properties["maps"] = ArrayAttr(maps)
+    _drop_conversions(compute, packed.operand, packed.type.element_type)
     return source, target
 
 
@@ -173,6 +206,7 @@ class Packer:
             tuple((d.name, d.extent) for d in packed.dims),
             compute.maps.data[packed.operand],
             packed.map,
+            packed.type,
         )
         found = self.copies.get(key)
         if found is None:

@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mlc.errors import UsageError
-from mlc.request import Request, TargetChoice
+from mlc.request import DTYPES, Request, TargetChoice
 
 if TYPE_CHECKING:
     from mlc.api import Maker
@@ -42,6 +42,10 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, metavar: str = "MODE
     )
     parser.add_argument("-O", dest="opt_level", type=int, default=3, metavar="LEVEL", help="0 to 3 (default: 3)")
     parser.add_argument("--strict", action="store_true", help="the same bits on every machine, at the price of speed")
+    parser.add_argument("--dtype", choices=DTYPES, default="f32", help="what f32 tensors are stored in (default: f32)")
+    parser.add_argument(
+        "--accumulate", choices=DTYPES, default="f32", help="what sums of f16 are kept in (default f32)"
+    )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache")
     parser.add_argument("--external-root", metavar="DIR", help="one more folder beneath which weights may lie")
 
@@ -64,6 +68,8 @@ def request_from(args: argparse.Namespace, *, name: str | None = None) -> Reques
         strict=args.strict,
         name=name,
         external_root=args.external_root,
+        dtype=args.dtype,
+        accumulate=args.accumulate,
     )
 
 

@@ -6,9 +6,10 @@
     mlc verify model.onnx --all-tensors
     mlc verify model.onnx --target=aarch64 --mcpu=cortex-a76
 
-The reference evaluates the model in float64. An error of up to 4 times that of a plain float32 evaluation is granted;
-integers must be equal. With --all-tensors every kernel is judged on the inputs that it really gets. Code for another
-machine is linked to a program and run under an emulator: qemu-user, or node for WebAssembly.
+The reference evaluates the model in float64. An error of up to 4 times that of a plain float32 evaluation is granted
+(with --dtype=f16, of one that rounds the same tensors to f16); integers must be equal. With --all-tensors every kernel
+is judged on the inputs that it really gets. Code for another machine is linked to a program and run under an emulator:
+qemu-user, or node for WebAssembly.
 """
 
 from __future__ import annotations
@@ -119,12 +120,12 @@ def _expected(
     """What the outputs are compared with, and those of a plain evaluation where that is the measure."""
     if args.against == "reference":
         from mlc.driver import import_source
-        from mlc.testing.models import reference_outputs
+        from mlc.testing.models import evaluations
 
         imported = import_source(maker.loaded, maker.request, inputs)
         arrays = [inputs[info.name] for info in imported.inputs]
         names = [info.name for info in imported.outputs]
-        expected, plain = (reference_outputs(imported, arrays, plain=plain) for plain in (False, True))
+        expected, plain = evaluations(imported, arrays, maker.request.options())
         return dict(zip(names, expected)), dict(zip(names, plain))
     if args.against == "onnxruntime":
         from mlc.report.peers import run_onnxruntime

@@ -14,6 +14,7 @@ from mlc.testing.tolerances import EVALUATION_FACTOR, EXACT, Evaluation, Reducti
 if TYPE_CHECKING:
     from mlc.dialects.weights_attr import WeightAttr
     from mlc.frontends.onnx.import_ import ImportedModel
+    from mlc.pipeline import Options
     from mlc.testing.sums import Sum
 
 Array: TypeAlias = NDArray[Any]
@@ -61,6 +62,22 @@ def reference_outputs(model: ImportedModel, arrays: Sequence[Array], *, plain: b
         return model.weights.array(attr.key.data)
 
     return run_function(model.module, arrays, weights=weight, widen=not plain, plain=plain)
+
+
+def evaluations(
+    model: ImportedModel, arrays: Sequence[Array], options: Options
+) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+    """The outputs in float64, and those of a straightforward float32 program: what `compare` measures errors by.
+
+    Where ``options`` store tensors in f16, that program rounds the same ones; ``model`` is lowered for it.
+    """
+    wide = reference_outputs(model, arrays)
+    if options.dtype == "f32":
+        return wide, reference_outputs(model, arrays, plain=True)
+    from mlc.driver import Compilation
+
+    Compilation.of(model, "model", options).advance("fused")
+    return wide, reference_outputs(model, arrays, plain=True)
 
 
 def compare(

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import DenseArrayBase, MemRefType, TensorType, f32, i64
+from xdsl.dialects.builtin import DenseArrayBase, MemRefType, TensorType, UnitAttr, f16, f32, i64
 from xdsl.ir import Block, SSAValue
 
 from mlc.dialects import hlt
@@ -18,6 +18,7 @@ from mlc.dialects.hlt.layout import LayoutAttr
 from mlc.dialects.interpreters.loop import run_kernel
 from mlc.dialects.loop import KernelOp
 from mlc.lowering.kernels import lower_fusion
+from mlc.lowering.kernels.contraction import ACCUMULATE
 
 Array: TypeAlias = NDArray[Any]
 Add: TypeAlias = Callable[[hlt.HltOp], Any]
@@ -94,6 +95,20 @@ def gemm(m: int, n: int, k: int) -> Sample:
         return add(hlt.AddOp(product, add(hlt.BroadcastOp(bias, shape=(m, n), dims=(1,)))))
 
     return sample("gemm", [_plain(m, k), _plain(k, n), _plain(n)], build, weights=(1, 2))
+
+
+def half_gemm(m: int, n: int, k: int, *, accumulate: bool = False) -> Sample:
+    """A matrix product of f16 tensors, computed and summed in f32 or, with ``accumulate``, in f16."""
+
+    def build(add: Add, x: SSAValue, w: SSAValue) -> SSAValue:
+        if accumulate:
+            product = hlt.DotGeneralOp(x, w, lhs_contract=(1,), rhs_contract=(0,))
+            product.attributes[ACCUMULATE] = UnitAttr()
+            return add(product)
+        wide = [add(hlt.CastOp(v, f32)) for v in (x, w)]
+        return add(hlt.CastOp(add(hlt.DotGeneralOp(*wide, lhs_contract=(1,), rhs_contract=(0,))), f16))
+
+    return sample("half_gemm", [tensor_type((m, k), f16), tensor_type((k, n), f16)], build, weights=(1,))
 
 
 def conv(

@@ -127,6 +127,8 @@ def _unrolled(space: Space, accumulators: int) -> tuple[str, int]:
     most = max(1, UNROLL_BUDGET // max(1, accumulators))
     if extent <= min(most, 2 * REDUCTION_UNROLL):
         return name, extent
+    if space.target.splat == "lane" and extent >= space.width:
+        return name, space.whole_steps(name, space.width)
     return name, space.whole_steps(name, min(REDUCTION_UNROLL, most))
 
 

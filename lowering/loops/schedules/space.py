@@ -7,6 +7,7 @@ from math import prod
 from mlc.codegen.targets import Target
 from mlc.dialects.loop import ComputeOp, Level
 from mlc.lowering.loops.facts import Facts
+from mlc.lowering.loops.levels import element_bytes
 
 UNROLL_BUDGET = 126
 """Operations per unrolled tile that still run at full speed from the decoded-instruction cache."""
@@ -29,7 +30,12 @@ class Space:
         self.width = target.lanes(self._lane_bytes())
 
     def _lane_bytes(self) -> int:
-        """Eight bytes only where every operand has them: indices and masks beside floats don't halve the lanes."""
+        """Eight bytes only where every operand has them: indices and masks beside floats don't halve the lanes.
+
+        Two bytes where sums are kept in them.
+        """
+        if self.has_reduction and all(element_bytes(a.type) == 2 for a in self.facts.op.combine.block.args):
+            return 2
         sizes = [o.bytes for o in self.facts.operands] or [4]
         widest = max(sizes)
         return max(4, widest if widest < 8 or min(sizes) == 8 else 4)
