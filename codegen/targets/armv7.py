@@ -47,7 +47,8 @@ TARGETS = (
         caches=Caches(l1=32 << 10, l2=128 << 10, l3=128 << 10),
         rows=ROWS,
         elf_machine=40,
-        llvm_features="+neon,+vfp4,-slowfpvmlx,-vmlx-hazards",
+        llvm_features="+neon,+vfp4,-slowfpvmlx,-vmlx-hazards,+use-misched",
+        chained=True,
         pointer_bytes=4,
     ),
 )

@@ -64,6 +64,7 @@ def _target(name: str, bits: int) -> Target:
         rounding=False,
         half=False,
         vector_casts=False,
+        chained=True,
         caches=Caches(l1=32 << 10, l2=512 << 10, l3=1 << 20),
         rows=ROWS,
         elf_machine=243,
