@@ -10,12 +10,14 @@ from collections.abc import Callable
 from math import prod
 from typing import TypeAlias
 
+from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Block, Operation, SSAValue
 
 from mlc.codegen.emit.lanes import Lanes
 from mlc.codegen.emit.merge import emit_merge
 from mlc.codegen.emit.subscripts import Checks
 from mlc.codegen.emit.tile import Registers, TileEmitter
+from mlc.codegen.emit.wide import divide
 from mlc.codegen.emit.writer import Writer, spelling
 from mlc.codegen.targets import Target
 from mlc.dialects.loop import (
@@ -261,7 +263,8 @@ class FunctionEmitter:
     def _share(self, total: int) -> tuple[str, str]:
         """Where this thread's tiles begin and end: all threads have as many, the first ones one more of the rest."""
         index = self.index
-        each = self.out.value(f"udiv {index} {total}, %nt")
+        element = IntegerType(8 * self.target.pointer_bytes)
+        each = divide(Lanes(self.out, self.target, 1), "udiv", element, str(total), "%nt")
         taken = self.out.value(f"mul nuw nsw {index} {each}, %nt")
         rest = self.out.value(f"sub nuw nsw {index} {total}, {taken}")
         following = self.out.value(f"add nuw nsw {index} %tid, 1")

@@ -49,6 +49,11 @@ class Lanes:
         type_ = self.type(element)
         return self.out.call(type_, f"{name}.{self.suffix(element)}", [(type_, a) for a in args], flags)
 
+    def magnitude(self, element: Attribute, x: str) -> str:
+        """The absolute value of an integer; the lowest one stays."""
+        type_ = self.type(element)
+        return self.out.call(type_, f"llvm.abs.{self.suffix(element)}", [(type_, x), ("i1", "false")])
+
     def convert(self, mnemonic: str, source: Attribute, result: Attribute, x: str) -> str:
         """A conversion; none where the types are spelled alike."""
         if self.type(source) == self.type(result):
@@ -67,12 +72,14 @@ class Lanes:
         first = self.out.value(f"insertelement {type_} poison, {spelling(element)[0]} {scalar}, i64 0")
         return self.shuffle(type_, first, "poison", [0] * self.width)
 
-    def by_lane(self, source: Attribute, result: Attribute, x: str, emit: Callable[[Lanes, str], str]) -> str:
-        """A vector of what ``emit`` makes of each element of ``x``, at width 1."""
-        value, lane = "poison", Lanes(self.out, self.target, 1)
+    def by_lanes(
+        self, result: Attribute, args: Sequence[tuple[Attribute, str]], emit: Callable[[list[str]], str]
+    ) -> str:
+        """A vector of what ``emit`` makes of the lanes of vectors, given with their element types, one by one."""
+        value, scalar = "poison", spelling(result)[0]
         for i in range(self.width):
-            element = emit(lane, self.out.value(f"extractelement {self.type(source)} {x}, i64 {i}"))
-            value = self.out.value(f"insertelement {self.type(result)} {value}, {lane.type(result)} {element}, i64 {i}")
+            lanes = [self.out.value(f"extractelement {self.type(e)} {x}, i64 {i}") for e, x in args]
+            value = self.out.value(f"insertelement {self.type(result)} {value}, {scalar} {emit(lanes)}, i64 {i}")
         return value
 
     def shuffle(self, type_: str, low: str, high: str, lanes: Sequence[int]) -> str:

@@ -48,7 +48,8 @@ def _round_even(ctx: Lanes, element: Attribute, x: str) -> str:
     return ctx.select(ctx.binary("fcmp olt", element, magnitude, whole), element, signed, x)
 
 
-def _floor(ctx: Lanes, element: Attribute, x: str) -> str:
+def floor(ctx: Lanes, element: Attribute, x: str) -> str:
+    """The largest integer that is not above ``x``."""
     return _stepped(ctx, element, x, "fcmp ogt", -1.0)
 
 
@@ -57,8 +58,9 @@ def _ceil(ctx: Lanes, element: Attribute, x: str) -> str:
     return ctx.intrinsic("llvm.copysign", element, moved, x)
 
 
-def _trunc(ctx: Lanes, element: Attribute, x: str) -> str:
-    moved = _floor(ctx, element, ctx.intrinsic("llvm.fabs", element, x))
+def trunc(ctx: Lanes, element: Attribute, x: str) -> str:
+    """The integer next to ``x`` towards zero."""
+    moved = floor(ctx, element, ctx.intrinsic("llvm.fabs", element, x))
     return ctx.intrinsic("llvm.copysign", element, moved, x)
 
 
@@ -69,7 +71,7 @@ def _stepped(ctx: Lanes, element: Attribute, x: str, beyond: str, step: float) -
     return ctx.select(ctx.binary(beyond, element, nearest, x), element, back, nearest)
 
 
-_ROUNDED = {"roundeven": _round_even, "floor": _floor, "ceil": _ceil, "trunc": _trunc}
+_ROUNDED = {"roundeven": _round_even, "floor": floor, "ceil": _ceil, "trunc": trunc}
 
 
 def extend(ctx: Lanes, op: Operation, args: list[str]) -> str:

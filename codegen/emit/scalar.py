@@ -12,7 +12,7 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import Float32Type, i32, i64
 from xdsl.ir import Attribute, Operation
 
-from mlc.codegen.emit import portable
+from mlc.codegen.emit import portable, wide
 from mlc.codegen.emit.lanes import Emitter, Lanes
 from mlc.codegen.emit.remainder import remainder
 from mlc.codegen.emit.writer import spelling
@@ -71,13 +71,26 @@ def _convert(mnemonic: str) -> Emitter:
     return emit
 
 
+def _to_float(mnemonic: str) -> Emitter:
+    def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
+        source, result = op.operands[0].type, op.results[0].type
+        if source == i64 and not ctx.target.wide_integers:
+            return wide.to_float(ctx, result, args[0], signed=mnemonic == "sitofp")
+        return ctx.convert(mnemonic, source, result, args[0])
+
+    return emit
+
+
 def _saturating(name: str) -> Emitter:
     """Float to integer: out of range saturates, NaN is 0."""
 
     def emit(ctx: Lanes, op: Operation, args: list[str]) -> str:
         source, result = op.operands[0].type, op.results[0].type
         if ctx.width > 1 and not ctx.target.vector_casts:
-            return ctx.by_lane(source, result, args[0], lambda lane, x: emit(lane, op, [x]))
+            lane = Lanes(ctx.out, ctx.target, 1)
+            return ctx.by_lanes(result, [(source, args[0])], lambda x: emit(lane, op, x))
+        if result == i64 and not ctx.target.wide_integers:
+            return wide.from_float(ctx, source, args[0], signed="fptosi" in name)
         full = f"{name}.{ctx.suffix(result)}.{ctx.suffix(source)}"
         return ctx.out.call(ctx.type(result), full, [(ctx.type(source), args[0])])
 
@@ -176,7 +189,7 @@ def _guarded_divide(mnemonic: str, signed: bool) -> Emitter:
             minus = ctx.out.value(f"icmp eq {type_} {args[1]}, {ctx.constant(-1, element)}")
             unsafe = ctx.out.value(f"or {bits} {none}, {minus}")
         divisor = ctx.out.value(f"select {bits} {unsafe}, {type_} {one}, {type_} {args[1]}")
-        result = ctx.out.value(f"{mnemonic} {type_} {args[0]}, {divisor}")
+        result = wide.divide(ctx, mnemonic, element, args[0], divisor)
         if signed:
             negated = ctx.out.value(f"sub {type_} {zero}, {args[0]}")
             special = negated if mnemonic == "sdiv" else zero
@@ -218,8 +231,8 @@ EMIT: dict[str, Emitter] = {
     "arith.select": _select,
     "arith.extf": portable.extend,
     "arith.truncf": portable.truncate,
-    "arith.sitofp": _convert("sitofp"),
-    "arith.uitofp": _convert("uitofp"),
+    "arith.sitofp": _to_float("sitofp"),
+    "arith.uitofp": _to_float("uitofp"),
     "arith.fptosi": _saturating("llvm.fptosi.sat"),
     "arith.fptoui": _saturating("llvm.fptoui.sat"),
     "arith.extsi": _convert("sext"),

@@ -7,8 +7,9 @@ has no arithmetic on f64, no division and no rounding, and treats denormal numbe
 from __future__ import annotations
 
 from mlc.codegen.targets.base import Caches, Instruction, Target
+from mlc.codegen.targets.rows import ldexp_by_bits
 
-_FEATURES = frozenset({"neon", "vfp4"})
+_FEATURES = frozenset({"neon", "vfp3", "vfp4", "fp16", "hwdiv-arm"})
 
 
 def _binary(op: str, lanes: int, name: str) -> Instruction:
@@ -32,6 +33,7 @@ ROWS = (
     _MULTIPLY_ADD,
     *(_binary("arith.maximumf", lanes, "llvm.arm.neon.vmaxs") for lanes in (2, 4)),
     *(_binary("arith.minimumf", lanes, "llvm.arm.neon.vmins") for lanes in (2, 4)),
+    *(ldexp_by_bits("f64", lanes) for lanes in (1, 2)),
 )
 
 TARGETS = (
@@ -44,10 +46,12 @@ TARGETS = (
         registers=16,
         splat="lane",
         rounding=False,
+        wide_integers=False,
+        abilities_from={"fma": "vfp4", "half": "fp16", "division": "hwdiv-arm"},
         caches=Caches(l1=32 << 10, l2=128 << 10, l3=128 << 10),
         rows=ROWS,
         elf_machine=40,
-        llvm_features="+neon,+vfp4,-slowfpvmlx,-vmlx-hazards,+use-misched",
+        llvm_features="+neon,+vfp4,+hwdiv-arm,-slowfpvmlx,-vmlx-hazards,+use-misched",
         chained=True,
         pointer_bytes=4,
     ),

@@ -46,7 +46,8 @@ class Target:
 
     ``fma``, ``rounding`` and ``half`` say whether it multiplies and adds with one rounding, rounds floats to
     integers, and converts to and from f16; without them those are sequences of other instructions. ``vector_casts``
-    says whether whole vectors of floats become integers, else they do lane by lane.
+    says whether whole vectors of floats become integers, else they do lane by lane; ``division`` whether integers
+    divide, and ``wide_integers`` whether those of 64 bits do and convert to and from floats.
 
     ``abilities_from`` names the feature that each of these comes from, where it is one that can be missing.
 
@@ -82,6 +83,8 @@ class Target:
     rounding: bool = True
     half: bool = True
     vector_casts: bool = True
+    division: bool = True
+    wide_integers: bool = True
     caches: Caches = field(default_factory=Caches)
     rows: tuple[Instruction, ...] = ()
     elf_machine: int = 62
@@ -133,6 +136,7 @@ class Target:
             fma=has("fma", self.fma),
             rounding=has("rounding", self.rounding),
             half=has("half", self.half),
+            division=has("division", self.division),
         )
 
     @property

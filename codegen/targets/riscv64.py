@@ -9,47 +9,13 @@ lane by lane, and the exponent of ``ldexp`` is read from the bits of a sum.
 
 from __future__ import annotations
 
-from mlc.codegen.targets.base import Caches, Instruction, Target
+from mlc.codegen.targets.base import Caches, Target
+from mlc.codegen.targets.rows import ldexp_by_bits
 
 _BASE = frozenset({"m", "a", "f", "d", "c", "v"})
 
 
-_LDEXP = {
-    "f32": ("float", "i32", "0x4168000000000000", 0x4B400000, 127, 23),
-    "f64": ("double", "i64", "0x4338000000000000", 0x4338000000000000, 1023, 52),
-}
-"""LLVM's types of an element and its bits; 1.5 times the unit of its mantissa and that number's bits; the exponent's
-bias and lowest bit.
-"""
-
-
-def _ldexp(dtype: str, lanes: int) -> Instruction:
-    """``{0} * 2**{1}``: the bits of ``{1} + whole`` are those of ``whole`` plus the exponent; see ``loop.ldexp``."""
-    element, integer, whole, bits, bias, shift = _LDEXP[dtype]
-
-    def splat(number: int) -> str:
-        return f"splat ({integer} {number})"
-
-    steps = [
-        f"sum = fadd {{T}} {{1}}, splat ({element} {whole})",
-        "bits = bitcast {T} $sum to {I}",
-        f"n = sub {{I}} $bits, {splat(bits)}",
-        f"half = ashr {{I}} $n, {splat(1)}",
-        "rest = sub {I} $n, $half",
-    ]
-    value = "{0}"
-    for part in ("half", "rest"):
-        steps += [
-            f"biased = add {{I}} ${part}, {splat(bias)}",
-            f"shifted = shl {{I}} $biased, {splat(shift)}",
-            "power = bitcast {I} $shifted to {T}",
-            f"{part}d = fmul {{T}} {value}, $power",
-        ]
-        value = f"${part}d"
-    return Instruction(op="loop.ldexp", dtype=dtype, lanes=lanes, text=";".join(steps))
-
-
-ROWS = tuple(_ldexp(dtype, lanes) for dtype in _LDEXP for lanes in (2, 4, 8))
+ROWS = tuple(ldexp_by_bits(dtype, lanes) for dtype in ("f32", "f64") for lanes in (2, 4, 8))
 
 
 def _target(name: str, bits: int) -> Target:
