@@ -19,7 +19,7 @@ ROWS = tuple(ldexp_by_bits(dtype, lanes) for dtype in ("f32", "f64") for lanes i
 
 
 def _target(name: str, bits: int) -> Target:
-    features = _BASE | ({f"zvl{bits}b"} if bits > 128 else set())
+    features = _BASE | frozenset({f"zvl{bits}b"} if bits > 128 else ())
     return Target(
         name=name,
         triple="riscv64-unknown-linux-gnu",

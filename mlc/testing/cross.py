@@ -52,6 +52,20 @@ int main(int argc, char **argv) {{
 """
 
 
+def _riscv(vector_bits: int) -> tuple[str, ...]:
+    return ("qemu-riscv64", "-cpu", f"rv64,v=true,vlen={vector_bits},vext_spec=v1.0")
+
+
+MACHINES = {
+    "aarch64": ("aarch64", "aarch64-linux-gnu-gcc", ("qemu-aarch64", "-cpu", "cortex-a53")),
+    "armv7": ("armv7", "arm-linux-gnueabihf-gcc", ("qemu-arm", "-cpu", "cortex-a7")),
+    "riscv64": ("riscv64", "riscv64-linux-gnu-gcc", _riscv(128)),
+    "riscv64-on-256": ("riscv64", "riscv64-linux-gnu-gcc", _riscv(256)),
+    "riscv64-zvl256b": ("riscv64-zvl256b", "riscv64-linux-gnu-gcc", _riscv(256)),
+}
+"""The name of a target, a C compiler for it, and an emulator of the least processor that has its features."""
+
+
 @dataclass(frozen=True)
 class Emulated:
     """A foreign machine: its description, a C compiler for it, and the command that runs its programs."""
@@ -59,6 +73,14 @@ class Emulated:
     target: Target
     compiler: str
     emulator: tuple[str, ...]
+
+    @staticmethod
+    def named(name: str) -> Emulated:
+        """One of `MACHINES`."""
+        from mlc.codegen.targets import find_target
+
+        target, compiler, emulator = MACHINES[name]
+        return Emulated(find_target(target), compiler, emulator)
 
     def run(self, kernel: KernelOp, arrays: Sequence[Array], folder: Path, *, threads: int = 1) -> list[Array]:
         """Compile a kernel with schedules of the cost model, run it, and return all arrays as they are afterwards.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from mlc.testing.require import require_tool
 
 if TYPE_CHECKING:
+    from onnx import ModelProto
     from xdsl.dialects.builtin import ModuleOp
 
     from mlc.codegen.artefact import Artefact
     from mlc.codegen.targets import Target
     from mlc.dialects.weights import WeightStore
     from mlc.testing.cross import Emulated
+    from mlc.testing.programs import Program
 
 Array: TypeAlias = NDArray[Any]
 
@@ -134,6 +136,7 @@ def compile_module(
     """``@main`` of a module of hlt, compiled as ``mlc compile`` does; the module is left as it is."""
     from xdsl.dialects.func import FuncOp
 
+    from mlc import knobs
     from mlc.dialects.hlt.dtypes import numpy_dtype
     from mlc.dialects.weights import WeightStore
     from mlc.driver import Compilation, build
@@ -149,9 +152,55 @@ def compile_module(
         tuple((f"{prefix}{i}", str(numpy_dtype(t.element_type))) for i, t in enumerate(ts))  # pyright: ignore
         for prefix, ts in zip("xy", types)
     )
-    manager = PassManager(make_context(weights=store), Watch(verify_each=True))
+    manager = PassManager(make_context(weights=store), Watch(verify_each=knobs.VERIFY_EACH.get()))
     compilation = Compilation("model", copy, Options(target, threads), manager, store, inputs, outputs)
     return build(compilation.frame(), store).artefact(embed=True)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model with inputs and its results in float64, and those of a plain float32 program."""
+
+    job: Job
+    expected: tuple[Array, ...]
+    plain: tuple[Array, ...]
+
+    def complaints(self, outcome: Outcome) -> list[str]:
+        """What is wrong with an outcome under the policy for whole models."""
+        from mlc.testing.models import compare
+
+        if outcome.status:
+            return [f"status {outcome.status}"]
+        names = [spec.name for spec in self.job.artefact.program.outputs]
+        triples = zip(names, outcome.outputs, self.expected, self.plain, strict=True)
+        verdicts = [compare(name, actual, wide, plain=plain) for name, actual, wide, plain in triples]
+        return [f"{v.name}: {v.message}" for v in verdicts if not v.ok]
+
+
+def onnx_cases(model: ModelProto, target: str, threads: Sequence[int] = (1, 2)) -> list[Case]:
+    """An ONNX model of static shapes compiled for some numbers of threads, on random inputs."""
+    from mlc.driver import compile_model, import_source, load_source
+    from mlc.request import Request, TargetChoice
+    from mlc.testing.models import reference_outputs
+
+    request = Request(model.SerializeToString(), TargetChoice(target))
+    loaded = load_source(request)
+    imported = import_source(loaded, request)
+    random = np.random.default_rng(1)
+    shapes = [[int(extent) for extent in info.shape or ()] for info in imported.inputs]
+    arrays = [random.standard_normal(s).astype(i.dtype) for s, i in zip(shapes, imported.inputs)]
+    wide, plain = (reference_outputs(imported, arrays, plain=plain) for plain in (False, True))
+    built = [compile_model(loaded, replace(request, threads=n))[0].artefact("model", embed=True) for n in threads]
+    return [Case(Job(a, arrays, n), wide, plain) for a, n in zip(built, threads)]
+
+
+def program_case(program: Program, target: Target, threads: int) -> Case:
+    """A drawn program, compiled for a number of threads."""
+    from mlc.dialects.interpreters import run_function
+
+    artefact = compile_module(program.module, target, threads=threads)
+    plain = run_function(program.module, program.inputs, plain=True)
+    return Case(Job(artefact, program.inputs, threads), program.reference(widen=True), plain)
 
 
 def run_libraries(machine: Emulated, jobs: Sequence[Job], folder: Path) -> list[Outcome]:

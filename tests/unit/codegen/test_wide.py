@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,21 +24,17 @@ from mlc.testing.loops import machine_code
 
 pytestmark = pytest.mark.skipif(not host_triple().startswith("x86_64"), reason="runs x86-64 code")
 
-NATIVE = {i32: np.int32, i64: np.int64, f32: np.float32, f64: np.float64}
+NATIVE: dict[Attribute, type[np.number[Any]]] = {i32: np.int32, i64: np.int64, f32: np.float32, f64: np.float64}
 Emit = Callable[[Lanes, list[str]], str]
+Vectors = Callable[..., "np.ndarray[Any, Any]"]
+POWERS = st.integers(0, 62).map(lambda bits: 1 << bits)
 WORDS = st.one_of(
-    st.integers(-(1 << 63), (1 << 63) - 1),
-    st.integers(-100, 100),
-    st.builds(
-        lambda s, d: max(-(1 << 63), min((1 << 63) - 1, s * (1 << d))), st.sampled_from([1, -1]), st.integers(0, 63)
-    ),
+    st.integers(-(1 << 63), (1 << 63) - 1), st.integers(-100, 100), POWERS, POWERS.map(lambda power: -2 * power)
 )
 
 
 @cache
-def function(
-    name: str, emit: Emit, arguments: tuple[Attribute, ...], result: Attribute, width: int
-) -> Callable[..., np.ndarray]:
+def function(name: str, emit: Emit, arguments: tuple[Attribute, ...], result: Attribute, width: int) -> Vectors:
     """What ``emit`` appends, as a function of vectors of ``width`` equal elements; returns all lanes of the result."""
     target = replace(find_target("x86-64-v2"), wide_integers=False, division=False)
     lanes = Lanes(Writer(), target, width)
@@ -50,7 +47,7 @@ def function(
     library = machine_code("f", text, target)
     code = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * (len(arguments) + 1))(library.address("f"))
 
-    def call(*values: float) -> np.ndarray:
+    def call(*values: float) -> np.ndarray[Any, Any]:
         given = [np.full(width, v, NATIVE[a]) for v, a in zip(values, arguments)]
         out = np.zeros(width, NATIVE[result])
         code(*(a.ctypes.data for a in given), out.ctypes.data)
@@ -60,7 +57,7 @@ def function(
     return call
 
 
-def divide(mnemonic: str, element: Attribute, width: int) -> Callable[..., np.ndarray]:
+def divide(mnemonic: str, element: Attribute, width: int) -> Vectors:
     key = _DIVIDE.setdefault((mnemonic, element), lambda ctx, a: wide.divide(ctx, mnemonic, element, *a))
     return function(mnemonic, key, (element, element), element, width)
 
