@@ -62,6 +62,8 @@ def model_source(program: Program) -> str:
         "release": "release",
         "thread_count": "thread_count",
         "arena_size": f"{name}_arena_size",
+        "levels": "levels" if program.levels else "NULL",
+        "level": "level" if program.levels else "NULL",
     }
     rows = "\n".join(f"    .{field} = {value}," for field, value in fields.items())
     return f"""/* What the program must know of the model {name}. */
@@ -91,11 +93,26 @@ static int32_t thread_count(const void *ctx)
     return {name}_threads(ctx);
 }}
 
-_Static_assert(sizeof context >= {ctx.CONTEXT_BYTES}, "the header is another version's");
+{_levels(program)}_Static_assert(sizeof context >= {ctx.CONTEXT_BYTES}, "the header is another version's");
 
 const struct model model = {{
 {rows}
 }};
+"""
+
+
+def _levels(program: Program) -> str:
+    """The versions' targets and the function that tells the chosen one."""
+    if not program.levels:
+        return ""
+    names = ", ".join(_quoted(level.target.designation) for level in program.levels)
+    return f"""static const char *const levels[] = {{{names}, NULL}};
+
+static int32_t level(const void *ctx)
+{{
+    return {program.name}_level(ctx);
+}}
+
 """
 
 

@@ -64,13 +64,18 @@ typedef struct {name}_ctx {{
 
 def _facts(program: Program) -> str:
     """What the model takes and gives, and what it was compiled for, as lines of a comment."""
-    features = " ".join(sorted(program.target.features)) or "none beyond the baseline"
+    features = _features(program)
     lines = [
         *(f"in[{i}]   {_tensor(spec)}" for i, spec in enumerate(program.inputs)),
         *(f"out[{i}]  {_tensor(spec)}" for i, spec in enumerate(program.outputs)),
         f"target  {program.target.triple}; processor features: {features}",
+        *(f"level {i}  {_features(level)}" for i, level in enumerate(program.levels)),
     ]
     return "\n".join(f" * {line}" for line in lines)
+
+
+def _features(program: Program) -> str:
+    return " ".join(sorted(program.target.features)) or "none beyond the baseline"
 
 
 def _tensor(spec: TensorSpec) -> str:
@@ -146,4 +151,18 @@ size_t {name}_arena_size(const int64_t *dims);
 int32_t {name}_abi_version(void);
 
 /* Names, types, shapes, target and kernels, as JSON. */
-extern const char {name}_metadata[];"""
+extern const char {name}_metadata[];{_choosing(program)}"""
+
+
+def _choosing(program: Program) -> str:
+    """The functions that versions for several processors add."""
+    if not program.levels:
+        return ""
+    name = program.name
+    return f"""
+
+/* As {name}_init, but with no version above `most`: 0 is the one that asks least of the processor. */
+int32_t {name}_init_level({name}_ctx *ctx, const void *weights, size_t bytes, int32_t threads, int32_t most);
+
+/* The version that {name}_init chose: a number as listed at the top. */
+int32_t {name}_level(const {name}_ctx *ctx);"""

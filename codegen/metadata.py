@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 def metadata_of(program: Program) -> dict[str, Any]:
     """The metadata as plain data; ``program.metadata`` stands under ``extra``."""
+    levels = [_level(level) for level in program.levels]
     return {
         "abi": ABI_VERSION,
         "name": program.name,
@@ -25,14 +26,24 @@ def metadata_of(program: Program) -> dict[str, Any]:
             "embedded": program.embedded_weights,
         },
         "threads": program.threads,
-        "target": {
-            "name": program.target.name,
-            "triple": program.target.triple,
-            "cpu": program.target.cpu,
-            "features": sorted(program.target.features),
-        },
+        "target": _target(program),
         "kernels": sorted({call.kernel for call in program.calls}),
         "extra": program.metadata,
+        **({"levels": levels} if levels else {}),
+    }
+
+
+def _target(program: Program) -> dict[str, Any]:
+    target = program.target
+    return {"name": target.name, "triple": target.triple, "cpu": target.cpu, "features": sorted(target.features)}
+
+
+def _level(program: Program) -> dict[str, Any]:
+    """One of several versions, the numbers of NAME_level in order."""
+    return {
+        "target": _target(program),
+        "arena_bytes": program.arena_bytes,
+        "kernels": sorted({call.kernel for call in program.calls}),
     }
 
 

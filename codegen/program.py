@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlc.codegen.dispatch import dispatch_ir
 from mlc.codegen.metadata import metadata_json
 from mlc.codegen.runtime import context as ctx
 from mlc.codegen.runtime.cpu import cpu_check_ir
@@ -65,7 +66,10 @@ class Program:
 
     ``name`` prefixes the exported symbols; ``weights_sha256`` is the hexadecimal digest that the weights file
     must carry; ``threads`` says whether the pool is emitted (without it the code needs no C library);
-    ``embedded_weights``: the weights file is linked in as the symbol ``NAME_weights``.
+    ``embedded_weights``: the weights file is linked in as the symbol ``NAME_weights``; ``weights_base`` is where in
+    the payload this program's own weights begin.
+
+    With ``levels`` this is several programs behind one interface, the least demanding first: `mlc.codegen.dispatch`.
     """
 
     name: str
@@ -79,6 +83,8 @@ class Program:
     threads: bool = True
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     embedded_weights: bool = False
+    weights_base: int = 0
+    levels: tuple[Program, ...] = ()
 
     def __post_init__(self) -> None:
         if not _IDENTIFIER.match(self.name):
@@ -95,7 +101,8 @@ class Program:
     def exports(self) -> tuple[str, ...]:
         """The symbols of the C interface."""
         functions = ("init", "run", "run_frame", "free", "threads", "arena_size", "abi_version", "metadata")
-        return tuple(f"{self.name}_{function}" for function in functions)
+        choosing = ("init_level", "level") if self.levels else ()
+        return tuple(f"{self.name}_{function}" for function in (*functions, *choosing))
 
     @property
     def imports(self) -> tuple[str, ...]:
@@ -111,6 +118,8 @@ class Program:
 def program_ir(program: Program) -> str:
     """The program's module as IR text; link it with the kernels' objects, exporting ``program.exports``."""
     platform = platform_of(program.target)
+    if program.levels:
+        return f"{dispatch_ir(program, platform)}\n{_constants(program)}"
     parts = [
         _kernel_declarations(program.calls, program.target.index),
         steps_ir(program, platform.unwind),
@@ -272,7 +281,7 @@ look:
 {compare}  %same = icmp eq i64 %a{len(words) - 1}, 0
   br i1 %same, label %good, label %bad
 good:
-  %payload = getelementptr i8, ptr {image}, i64 {ctx.WEIGHTS_PAYLOAD}
+  %payload = getelementptr i8, ptr {image}, i64 {ctx.WEIGHTS_PAYLOAD + program.weights_base}
   store ptr %payload, ptr %ctx, align 8
 """
 

@@ -23,6 +23,7 @@ from mlc.request import Request, Source, TargetChoice
 if TYPE_CHECKING:
     from mlc.codegen.artefact import Artefact
     from mlc.driver import Built
+    from mlc.frontends.onnx.import_ import OutputForm
     from mlc.frontends.onnx.load import LoadedModel
 
 
@@ -142,7 +143,12 @@ class Maker:
         self._check_target()
         from mlc.driver import open_dims
         from mlc.frontends.onnx.node import DataDependentError
+        from mlc.frontends.onnx.parts import is_plain
 
+        if not is_plain(self.loaded):
+            from mlc.parts import PartedModel
+
+            return PartedModel(self.request.name or self.loaded.name, self.loaded, self._part)
         if open_dims(self.loaded, self.request):
             return self._open()
         try:
@@ -165,6 +171,14 @@ class Maker:
         from mlc.driver import compile_model
 
         return compile_model(self.loaded, self.request, cache=self.cache)[0]
+
+    def _part(self, loaded: LoadedModel, arrays: Mapping[str, Array]) -> tuple[Executable, tuple[OutputForm, ...]]:
+        """Code for calls of a part of the model with arrays like these."""
+        from mlc.driver import build_imported, import_source
+
+        imported = import_source(loaded, self.request, arrays)
+        built = build_imported(imported, self.request, loaded.name, cache=self.cache)
+        return _start(built, built.library(), self.request.threads, arrays, imported.fixed), imported.forms
 
     def _check_target(self) -> None:
         target = self.request.target.resolve()

@@ -22,7 +22,7 @@ from mlc.codegen.artefact import Artefact
 from mlc.codegen.object import compile_ir, warm_up
 from mlc.codegen.program import Program, program_ir
 from mlc.codegen.weights import WeightsImage
-from mlc.errors import ModelError
+from mlc.errors import ModelError, UnsupportedError
 from mlc.pass_manager import PassManager, Watch
 from mlc.registry import make_context
 
@@ -264,9 +264,12 @@ def open_dims(loaded: LoadedModel, request: Request) -> bool:
 def import_source(loaded: LoadedModel, request: Request, arrays: Mapping[str, Array] | None = None) -> ImportedModel:
     """The model in hlt, for the request's shapes or for arrays like these."""
     from mlc.frontends.onnx.import_ import import_model, specialize
+    from mlc.frontends.onnx.parts import is_plain, refusal
 
     if arrays is not None:
         return specialize(loaded, arrays)
+    if not is_plain(loaded):
+        raise UnsupportedError(refusal(loaded), node=loaded.name)
     return import_model(loaded, shapes=request.shapes, dims=request.dims)
 
 
@@ -283,8 +286,16 @@ def compile_model(
     Also returns the names of the inputs for whose values alone the code is right. Raises what importing raises, and
     UnsupportedError for what has no kernel.
     """
-    options = request.options()
     with collector_paused():
         imported = import_source(loaded, request, arrays)
-        frame = Compilation.of(imported, request.name or loaded.name, options).frame()
-        return build(frame, imported.weights, cache=cache, image=image), imported.fixed
+        built = build_imported(imported, request, request.name or loaded.name, cache=cache, image=image)
+        return built, imported.fixed
+
+
+def build_imported(
+    imported: ImportedModel, request: Request, name: str, *, cache: Cache | None = None, image: Path | None = None
+) -> Built:
+    """The rest of the way, for a model that is in hlt already."""
+    with collector_paused():
+        frame = Compilation.of(imported, name, request.options()).frame()
+        return build(frame, imported.weights, cache=cache, image=image)

@@ -38,15 +38,19 @@ class SupportsDLPack(Protocol):
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """An input or output: ``shape`` has a number per fixed dim, a name per symbolic one; None: any rank."""
+    """An input or output: ``shape`` has a number per fixed dim, a name per symbolic one; None: any rank.
+
+    Of a ``kind`` other than ``tensor`` (``sequence``, ``optional``), dtype and shape are those of what it holds.
+    """
 
     name: str
     dtype: np.dtype[Any]
     shape: tuple[int | str, ...] | None
+    kind: str = "tensor"
 
     def __str__(self) -> str:
         dims = "?" if self.shape is None else "x".join(map(str, self.shape)) or "scalar"
-        return f"{self.name}: {self.dtype} {dims}"
+        return f"{self.name}: {'' if self.kind == 'tensor' else f'{self.kind} of '}{self.dtype} {dims}"
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
@@ -248,6 +252,11 @@ class CompiledModel:
         return len(self._made) if self._single is None else 1
 
     # --- facts
+
+    @property
+    def host_calls(self) -> tuple[str, ...]:
+        """The nodes that are not compiled: they run in Python, around the compiled parts."""
+        return ()
 
     @property
     def executable(self) -> Executable:

@@ -21,6 +21,9 @@ THREADS = 8
 SPINS = 12
 """i32: pauses before a waiting thread sleeps."""
 
+LEVEL = 16
+"""i32: the version that was chosen, where there are several."""
+
 # NAME_ctx: changing
 LOCK = 1 * CACHE_LINE
 """i32: 1 while a call uses the pool."""

@@ -76,6 +76,11 @@ AARCH64_FIELDS: dict[str, dict[str, tuple[int, int]]] = {
     "3:0:0:4:4": {"sve2": (0, 1)},  # ID_AA64ZFR0_EL1, a name that LLVM knows only with SVE
 }  # fmt: skip
 _AARCH64_BASELINE = frozenset({"neon", "fp-armv8"})
+_ASSUMED = {
+    "macosx": _AARCH64_BASELINE
+    | {"crc", "lse", "rdm", "dotprod", "fullfp16", "fp16fml", "rcpc", "complxnum", "aes", "sha2"},
+}
+"""What all processors have that a system other than Linux runs on (Macs: the M1)."""
 
 
 def cpu_check_ir(name: str, target: Target, baseline: str) -> str:
@@ -83,14 +88,33 @@ def cpu_check_ir(name: str, target: Target, baseline: str) -> str:
 
     Raises UnsupportedError for a feature that the tables here don't know how to ask for.
     """
-    architecture = target.triple.partition("-")[0]
-    if architecture == "x86_64":
-        body = _x86_check(target.features)
-    elif architecture == "aarch64":
-        body = _aarch64_check(target.features)
+    check = _CHECKS.get(target.triple.partition("-")[0])
+    if check is None:
+        body = _ALWAYS
+    elif has_check(target):
+        body = check(target.features)
     else:
-        body = "define internal i1 @NAME_cpu_ok() nounwind {\n  ret i1 true\n}\n"
+        body = _assumed(target)
     return body.replace("NAME", name).replace("BASELINE", baseline)
+
+
+def has_check(target: Target) -> bool:
+    """Whether code for the target can ask what the processor has."""
+    architecture = target.triple.partition("-")[0]
+    return architecture in _CHECKS and (architecture in _ANY_SYSTEM or target.system == "linux")
+
+
+_ALWAYS = "define internal i1 @NAME_cpu_ok() nounwind {\n  ret i1 true\n}\n"
+
+
+def _assumed(target: Target) -> str:
+    """No check, for a system that shows its programs no registers: every machine that it runs on has the features."""
+    given = _ASSUMED.get(target.system.rstrip("0123456789."), _AARCH64_BASELINE)
+    if unknown := target.features - given:
+        raise UnsupportedError(
+            f"code for {target.triple} can't ask for the processor features {', '.join(sorted(unknown))}"
+        )
+    return _ALWAYS
 
 
 def _unknown(features: frozenset[str]) -> UnsupportedError:
@@ -140,7 +164,7 @@ def _x86_check(features: frozenset[str]) -> str:
     if xcr0:
         first = masks.setdefault((1, 0), {})
         first[_ECX] = first.get(_ECX, 0) | 1 << _OSXSAVE
-        ending = f"""  %state = call i32 @NAME_xgetbv()
+        ending = f"""  %state = call x86_64_sysvcc i32 @NAME_xgetbv()
   %state.has = and i32 %state, {xcr0}
   %state.ok = icmp eq i32 %state.has, {xcr0}
   ret i1 %state.ok
@@ -152,12 +176,12 @@ def _x86_check(features: frozenset[str]) -> str:
             steps.append(_x86_last_leaf(family, leaves[-1][0]))
             steps += [_x86_leaf(leaf, masks[leaf]) for leaf in leaves]
     return f"""
-define internal void @NAME_cpuid(i32 %leaf, i32 %subleaf, ptr %answer) noinline nounwind BASELINE
+define internal x86_64_sysvcc void @NAME_cpuid(i32 %leaf, i32 %subleaf, ptr %answer) noinline nounwind BASELINE
     prologue {_code(_CPUID_CODE)} {{
   ret void
 }}
 
-define internal i32 @NAME_xgetbv() noinline nounwind BASELINE prologue {_code(_XGETBV_CODE)} {{
+define internal x86_64_sysvcc i32 @NAME_xgetbv() noinline nounwind BASELINE prologue {_code(_XGETBV_CODE)} {{
   ret i32 0
 }}
 
@@ -172,7 +196,7 @@ define internal i1 @NAME_cpu_ok() nounwind BASELINE {{
 def _x86_last_leaf(family: int, needed: int) -> str:
     """Branch to ``no`` unless the highest leaf of the basic (0) or extended family reaches ``needed``."""
     label = f"{family:x}"
-    return f"""  call void @NAME_cpuid(i32 {_signed(family)}, i32 0, ptr %answer)
+    return f"""  call x86_64_sysvcc void @NAME_cpuid(i32 {_signed(family)}, i32 0, ptr %answer)
   %last{label} = load i32, ptr %answer, align 4
   %has{label} = icmp uge i32 %last{label}, {_signed(needed)}
   br i1 %has{label}, label %family{label}, label %no
@@ -183,7 +207,7 @@ family{label}:
 def _x86_leaf(leaf: tuple[int, int], masks: dict[int, int]) -> str:
     """Branch to ``no`` unless the leaf's answer has all the bits."""
     label = f"{leaf[0]:x}.{leaf[1]}"
-    lines = [f"  call void @NAME_cpuid(i32 {_signed(leaf[0])}, i32 {leaf[1]}, ptr %answer)\n"]
+    lines = [f"  call x86_64_sysvcc void @NAME_cpuid(i32 {_signed(leaf[0])}, i32 {leaf[1]}, ptr %answer)\n"]
     for register, mask in masks.items():
         name = f"{label}.{register}"
         lines.append(f"""  %word{name}.at = getelementptr i32, ptr %answer, i64 {register}
@@ -233,3 +257,8 @@ def _aarch64_step(number: int, low: int, least: int) -> str:
   br i1 %ok{label}, label %next{label}, label %no
 next{label}:
 """
+
+
+_CHECKS = {"x86_64": _x86_check, "aarch64": _aarch64_check}
+_ANY_SYSTEM = frozenset({"x86_64"})
+"""Architectures whose processors answer programs themselves, whatever the system."""

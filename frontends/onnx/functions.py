@@ -107,19 +107,19 @@ def live(nodes: Sequence[NodeProto], outputs: Iterable[str]) -> Live:
     for node in reversed(nodes):
         if not names.isdisjoint(node.output):
             needed.append(node)
-            names.update(_used_names(node))
+            names.update(used_names(node))
     needed.reverse()
     return Live(needed, frozenset(names))
 
 
-def _used_names(node: NodeProto) -> Iterable[str]:
+def used_names(node: NodeProto) -> Iterable[str]:
     """Names that ``node`` or graphs inside it refer to."""
     yield from (name for name in node.input if name)
     for attribute in node.attribute:
         for graph in (attribute.g, *attribute.graphs):
             yield from (output.name for output in graph.output)
             for inner in graph.node:
-                yield from _used_names(inner)
+                yield from used_names(inner)
 
 
 def reject_unsupported(nodes: Iterable[NodeProto], functions: Functions, *, owner: str | None = None) -> None:

@@ -11,22 +11,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from onnx import ValueInfoProto
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Region
 
 from mlc.dialects import hlt
 from mlc.dialects.weights import WeightStore
-from mlc.errors import ModelError, UnsupportedError, UsageError
+from mlc.errors import ModelError, UsageError
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.functions import Functions, live, reject_unsupported
 from mlc.frontends.onnx.node import DataDependentError
 from mlc.frontends.onnx.scope import Scope, initializers_of
-from mlc.frontends.onnx.shapes import TensorInfo, bind_shapes, declared_inputs, declared_outputs
-from mlc.frontends.onnx.value import Array, Value
+from mlc.frontends.onnx.shapes import TensorInfo, bind_shapes, declared_inputs, output_info
+from mlc.frontends.onnx.value import Array, Entry, TensorList, Value
 
 if TYPE_CHECKING:
     from mlc.frontends.onnx.load import LoadedModel
+
+
+@dataclass(frozen=True)
+class OutputForm:
+    """What an output is: a ``tensor`` (one result of @main), a ``sequence`` of ``count`` of them, or ``absent``."""
+
+    name: str
+    kind: str = "tensor"
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,8 @@ class ImportedModel:
     outputs: tuple[TensorInfo, ...]
     fixed: tuple[str, ...] = ()
     """The inputs for whose given values alone the program is right."""
+    forms: tuple[OutputForm, ...] = ()
+    """How the model's outputs are made of @main's results."""
 
 
 def import_model(
@@ -61,7 +73,7 @@ def import_model(
     or contradict the model, UnsupportedError (all operators at once) and ModelError, both naming the node.
     """
     graph = loaded.proto.graph
-    inputs, outputs = declared_inputs(loaded), declared_outputs(loaded)
+    inputs = declared_inputs(loaded)
     known = values or {}
     concrete = bind_shapes(inputs, {**_shapes_of(known), **(shapes or {})}, dims or {})
     functions = Functions.of(loaded.proto)
@@ -75,7 +87,10 @@ def import_model(
     builder = Builder(block, loaded.weights)
     scope = Scope(loaded, functions, dict(arguments), initializers_of(graph))
     scope.run(builder, body)
-    results = [builder.ssa(_result(scope, output)) for output in outputs]
+    forms = tuple(_form(output.name, scope.result(output.name)) for output in graph.output)
+    tensors = [pair for output in graph.output for pair in _tensors(output, scope.result(output.name))]
+    outputs = tuple(info for info, _ in tensors)
+    results = [builder.ssa(value) for _, value in tensors]
     block.add_op(ReturnOp(*results))
     main = FuncOp(
         "main",
@@ -84,7 +99,7 @@ def import_model(
         arg_attrs=_names(inputs),
         res_attrs=_names(outputs),
     )
-    return ImportedModel(ModuleOp([main]), loaded.weights, inputs, outputs, tuple(known))
+    return ImportedModel(ModuleOp([main]), loaded.weights, inputs, outputs, tuple(known), forms)
 
 
 def specialize(loaded: LoadedModel, inputs: Mapping[str, Array]) -> ImportedModel:
@@ -109,14 +124,21 @@ def specialize(loaded: LoadedModel, inputs: Mapping[str, Array]) -> ImportedMode
             values.update({name: np.asarray(inputs[name]) for name in names if name in needed})
 
 
-def _result(scope: Scope, declared: TensorInfo) -> Value:
-    """The tensor that an output stands for; callers allocate what the model declares, so its type must be that."""
-    value = scope.result(declared.name)
-    if not isinstance(value, Value):
-        raise UnsupportedError(f"output {declared.name!r} is a sequence, not a tensor")
-    if value.dtype != declared.dtype:
-        raise ModelError(f"output {declared.name!r} is declared {declared.dtype}, but computed in {value.dtype}")
-    return value
+def _form(name: str, value: Entry) -> OutputForm:
+    if isinstance(value, TensorList):
+        return OutputForm(name, "sequence", len(value.items))
+    return OutputForm(name) if isinstance(value, Value) else OutputForm(name, "absent", 0)
+
+
+def _tensors(output: ValueInfoProto, value: Entry) -> list[tuple[TensorInfo, Value]]:
+    """The tensors that an output consists of, each with what is known of it as an output of the model."""
+    if isinstance(value, Value):
+        return [(output_info(output, value.dtype), value)]
+    if output.type.tensor_type.elem_type:
+        what = "a sequence" if isinstance(value, TensorList) else "an optional"
+        raise ModelError(f"output {output.name!r} is {what}, but the model declares a tensor")
+    items = value.items if isinstance(value, TensorList) else ()
+    return [(TensorInfo(f"{output.name}[{i}]", item.dtype, item.shape), item) for i, item in enumerate(items)]
 
 
 def _tensor_type(info: TensorInfo, shape: tuple[int, ...]) -> TensorType:

@@ -11,7 +11,7 @@ from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 from mlc.errors import ModelError, UnsupportedError
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
-from mlc.frontends.onnx.value import Array, Entry, TensorList, Value, arguments_behind
+from mlc.frontends.onnx.value import Absent, Array, Entry, TensorList, Value, arguments_behind
 
 REQUIRED: Any = object()
 """Default of an attribute that must be there."""
@@ -39,8 +39,8 @@ class Surroundings(Protocol):
         """The contents of a tensor that ``owner`` holds, as a known value."""
         ...
 
-    def import_subgraph(self, builder: Builder, graph: GraphProto) -> list[Entry]:
-        """Imports ``graph`` in place, seeing the names around the node; returns its outputs."""
+    def import_subgraph(self, builder: Builder, graph: GraphProto, inputs: Sequence[Entry] = ()) -> list[Entry]:
+        """Imports ``graph`` in place with these inputs, seeing the names around the node; returns its outputs."""
         ...
 
 
@@ -94,9 +94,14 @@ class Node:
     def optional(self, index: int) -> Value | None:
         """Input ``index``, None when it is left out."""
         value = self.inputs[index] if index < len(self.inputs) else None
-        if isinstance(value, TensorList):
-            raise self.invalid(f"input {index} is a sequence, not a tensor")
+        if isinstance(value, TensorList | Absent):
+            what = "a sequence" if isinstance(value, TensorList) else "an optional without a value"
+            raise self.invalid(f"input {index} is {what}, not a tensor")
         return value
+
+    def entry(self, index: int) -> Entry | None:
+        """Input ``index``, be it a tensor, a sequence or an optional; None when it is left out."""
+        return self.inputs[index] if index < len(self.inputs) else None
 
     def items(self, index: int) -> tuple[Value, ...]:
         """The tensors of input ``index``, a sequence."""

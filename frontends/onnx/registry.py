@@ -19,6 +19,7 @@ Importer: TypeAlias = Callable[[Builder, Node], "Entry | Sequence[Entry | None]"
 ImporterT = TypeVar("ImporterT", bound=Importer)
 
 MICROSOFT = "com.microsoft"
+MACHINE_LEARNING = "ai.onnx.ml"
 
 _TABLE: dict[tuple[str, str], Importer] = {}
 

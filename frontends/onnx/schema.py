@@ -14,10 +14,18 @@ class AttributeDefinition(Protocol):
     default_value: AttributeProto
 
 
+class Formal(Protocol):
+    """One declared input or output; ``type_str`` names a type variable or a type such as ``tensor(string)``."""
+
+    type_str: str
+
+
 class Schema(Protocol):
     """The part of ``onnx.defs.OpSchema`` that importing needs."""
 
     domain: str
+    inputs: Sequence[Formal]
+    outputs: Sequence[Formal]
     attributes: Mapping[str, AttributeDefinition]
     has_function: bool
     has_context_dependent_function: bool

@@ -16,7 +16,7 @@ from mlc.frontends.onnx.functions import Functions, Live, live, reject_unsupport
 from mlc.frontends.onnx.node import Node, canonical, label_of
 from mlc.frontends.onnx.schema import default_attributes
 from mlc.frontends.onnx.tensors import weight_name
-from mlc.frontends.onnx.value import Entry, TensorList, Value
+from mlc.frontends.onnx.value import Absent, Entry, TensorList, Value
 
 if TYPE_CHECKING:
     from mlc.frontends.onnx.load import LoadedModel
@@ -88,15 +88,15 @@ class Scope:
                     raise ModelError(str(error), node=label) from error
             self._bind(node, outputs)
 
-    def import_subgraph(self, builder: Builder, graph: GraphProto) -> list[Entry]:
-        """Imports ``graph`` in place, seeing the names around; returns its outputs."""
+    def import_subgraph(self, builder: Builder, graph: GraphProto, inputs: Sequence[Entry] = ()) -> list[Entry]:
+        """Imports ``graph`` in place with these inputs, seeing the names around; returns its outputs."""
         outputs = [output.name for output in graph.output]
         body = live(graph.node, outputs)
         reject_unsupported(body.nodes, self.functions, owner=self.owner)
         inner = Scope(
             self.loaded,
             self.functions,
-            {},
+            {value.name: entry for value, entry in zip(graph.input, inputs)},
             initializers_of(graph),
             self.attributes,
             parent=self,
@@ -145,7 +145,7 @@ class Scope:
         importer = self.functions.importer(node.proto)
         if importer is not None:
             results = importer(builder, node)
-            return [results] if isinstance(results, Value | TensorList) else results
+            return [results] if isinstance(results, Value | TensorList | Absent) else results
         function = self.functions.body(_resolved(node), [_type_of(value) for value in node.inputs])
         if function is None:
             raise node.unsupported("the operator has no equivalent in hlt")
@@ -208,7 +208,10 @@ def _resolved(node: Node) -> NodeProto:
 
 
 def _type_of(value: Entry | None) -> TypeProto:
-    """The type of an input; nothing is said of those left out and of sequences."""
+    """The type of an input; nothing is said of those left out, and of what a sequence without items holds."""
+    if isinstance(value, TensorList):
+        element = _type_of(value.items[0]) if value.items else TypeProto()
+        return TypeProto(sequence_type=TypeProto.Sequence(elem_type=element))
     if not isinstance(value, Value):
         return TypeProto()
     return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 import numpy as np
 from onnx import TensorShapeProto, ValueInfoProto
 
-from mlc.errors import UnsupportedError, UsageError, nearest
+from mlc.errors import ModelError, UnsupportedError, UsageError, nearest
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
 
 if TYPE_CHECKING:
@@ -46,6 +46,15 @@ def declared_inputs(loaded: LoadedModel) -> tuple[TensorInfo, ...]:
 def declared_outputs(loaded: LoadedModel) -> tuple[TensorInfo, ...]:
     """The outputs in order; raises UnsupportedError for those that are no numeric tensors."""
     return tuple(_info(value, "output") for value in loaded.proto.graph.output)
+
+
+def output_info(value: ValueInfoProto, dtype: np.dtype[Any]) -> TensorInfo:
+    """An output of the element type ``dtype``; callers allocate what the model declares, so that must be the same."""
+    tensor = value.type.tensor_type
+    declared = numpy_dtype(tensor.elem_type) or element_name(tensor.elem_type)
+    if tensor.elem_type and declared != dtype:
+        raise ModelError(f"output {value.name!r} is declared {declared}, but computed in {dtype}")
+    return TensorInfo(value.name, dtype, declared_shape(value.name, tensor.shape) if tensor.HasField("shape") else None)
 
 
 def bind_shapes(
@@ -124,11 +133,12 @@ def _info(value: ValueInfoProto, role: str) -> TensorInfo:
     dtype = numpy_dtype(tensor.elem_type)
     if dtype is None:
         raise UnsupportedError(f"{role} {value.name!r} has element type {element_name(tensor.elem_type)}")
-    shape = _shape(value.name, tensor.shape) if tensor.HasField("shape") else None
+    shape = declared_shape(value.name, tensor.shape) if tensor.HasField("shape") else None
     return TensorInfo(value.name, dtype, shape)
 
 
-def _shape(name: str, shape: TensorShapeProto) -> Shape:
+def declared_shape(name: str, shape: TensorShapeProto) -> Shape:
+    """The dims of tensor ``name``: numbers, symbols, and a name made up for what is left open."""
     return tuple(_dim(name, axis, dim) for axis, dim in enumerate(shape.dim))
 
 

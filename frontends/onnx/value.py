@@ -74,7 +74,14 @@ class TensorList:
     items: tuple[Value, ...]
 
 
-Entry: TypeAlias = "Value | TensorList"
+@dataclass(frozen=True)
+class Absent:
+    """An ONNX optional that holds nothing; one that holds something is that itself."""
+
+
+ABSENT = Absent()
+
+Entry: TypeAlias = "Value | TensorList | Absent"
 """What a name in a graph can stand for."""
 
 Operand: TypeAlias = "Value | Scalar"

@@ -13,6 +13,7 @@ The output's extension says what it is; --emit=exe makes a stand-alone program. 
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +24,11 @@ from mlc.codegen.toolchain import LINKERS
 from mlc.errors import UnsupportedError, UsageError, nearest
 from mlc.output import KINDS, LOADABLE, WEIGHTS_MODES, Output
 from mlc.pipeline import STAGES
+from mlc.request import TargetChoice
 
 if TYPE_CHECKING:
     from mlc.codegen.targets import Target
-    from mlc.driver import Compilation
+    from mlc.driver import Built, Compilation
     from mlc.frontends.onnx.load import LoadedModel
     from mlc.request import Request
 
@@ -52,6 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--linker", choices=LINKERS, default="auto", help="what links libraries and programs (default: what is there)"
     )
+    parser.add_argument(
+        "--multiversion",
+        nargs="?",
+        const="auto",
+        metavar="LEVELS",
+        help="put versions for several processors into one artefact: v1,v3,v4 (default: each width of vectors)",
+    )
     add_watch_arguments(parser)
 
 
@@ -67,6 +76,9 @@ def run(args: argparse.Namespace) -> int:
     for output in outputs:
         output.check(target)
     outputs = [output.linked_for(target, args.linker) for output in outputs]
+    if args.multiversion:
+        with collector_paused():
+            return _finish(_write_versions(request, outputs, args), outputs, args.verbosity)
     _announce(request, args.verbosity)
     with collector_paused():
         compilation, loaded = _start(request, args)
@@ -78,6 +90,12 @@ def run(args: argparse.Namespace) -> int:
     if args.verbosity >= 0:
         for name in compilation.kept_f32:
             print(f"weight {name} stays f32: f16 does not hold it")
+    return _finish(written, outputs, args.verbosity)
+
+
+def _finish(written: list[Path], outputs: list[Output], verbosity: int) -> int:
+    """Say what was written and by which linker."""
+    if verbosity >= 0:
         linkers = {output.path: f", linked by {output.toolchain}" for output in outputs if output.toolchain}
         for path in dict.fromkeys(written):
             print(f"wrote {path} ({path.stat().st_size:,} bytes{linkers.get(path, '')})")
@@ -174,3 +192,25 @@ def _write_artefacts(compilation: Compilation, outputs: list[Output], args: argp
 
     built = build(compilation.frame(), compilation.weights, cache=cache_from(args))
     return [path for output in outputs for path in output.write(built.artefact(output.name, embed=output.embed))]
+
+
+def _write_versions(request: Request, outputs: list[Output], args: argparse.Namespace) -> list[Path]:
+    """Compile the model for each version's processors and write artefacts that hold them all."""
+    from mlc.codegen.targets.levels import levels_of
+    from mlc.driver import build
+    from mlc.multiversion import Versions, check_levels
+
+    if not outputs or (_emitted(args.emit) and len(outputs) != len(_emitted(args.emit))):
+        raise UsageError("--multiversion writes artefacts, not stages", hint="leave out --emit, or pass --emit=exe")
+    if args.mcpu or args.mattr:
+        raise UsageError("--multiversion takes processors by version", hint="write --multiversion=TARGET,TARGET:CPU")
+    levels = levels_of(request.target.resolve(), args.multiversion)
+    check_levels(levels)
+    built: list[Built] = []
+    for level in levels:
+        version = replace(request, target=TargetChoice(*level.designation.split(":", 2)))
+        _announce(version, args.verbosity)
+        compilation, _ = _start(version, args)
+        built.append(build(compilation.frame(), compilation.weights, cache=cache_from(args)))
+    versions = Versions.of(built)
+    return [path for output in outputs for path in output.write(versions.artefact(output.name, embed=output.embed))]

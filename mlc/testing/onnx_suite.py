@@ -25,6 +25,7 @@ from onnx.backend.test.runner import Runner
 from mlc.api import compile as compile_model
 from mlc.api import load as load_library
 from mlc.errors import InternalError, MlcError
+from mlc.parts import HostCallWarning
 
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator", "real")
 DRAWN = ("test_bernoulli*", "test_training_dropout", "test_training_dropout_[dm]*")
@@ -76,10 +77,12 @@ def run_case(case: TestCase, configuration: Configuration, folder: Path) -> Outc
     start = time.perf_counter()
     error: str | None = None
     static = True
+    hosted: tuple[str, ...] = ()
     try:
         model = read_model(case)
-        net = compile_model(model, target=configuration.target, threads=1, cache=False)
-        static = net.is_static
+        with warnings.catch_warnings(action="ignore", category=HostCallWarning):
+            net = compile_model(model, target=configuration.target, threads=1, cache=False)
+        static, hosted = net.is_static, net.host_calls
         if configuration.ahead_of_time and static:
             library = folder / "model.so"
             net.save(library)
@@ -94,7 +97,7 @@ def run_case(case: TestCase, configuration: Configuration, folder: Path) -> Outc
         raise
     except (MlcError, Difference) as failure:
         error = f"{type(failure).__name__}: {' '.join(str(failure).split())}"
-    return Outcome(case.name, error, time.perf_counter() - start, static=static)
+    return Outcome(case.name, error, time.perf_counter() - start, hosted, static)
 
 
 def compare(results: Sequence[Any], expected: Sequence[Any], rtol: float, atol: float) -> None:

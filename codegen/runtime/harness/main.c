@@ -90,6 +90,8 @@ static void info(void)
     print_tensors("in", model.inputs, model.input_count);
     print_tensors("out", model.outputs, model.output_count);
     printf("target   %s\nfeatures %s\n", model.target, model.features);
+    for (const char *const *level = model.levels; level && *level; level++)
+        printf("version  %s\n", *level);
     printf("weights  %zu bytes%s%s\n", model.weights_bytes, model.weights_bytes ? ", " : "", model.weights_bytes ? place : "");
     printf("arena    %zu bytes\n", model.arena_size(NULL));
 }
@@ -272,8 +274,9 @@ static void bench(const struct options *options, const void *const *in, void *co
         least = !i || taken < least ? taken : least;
         most = taken > most ? taken : most;
     }
-    printf("%s  min = %.3f  max = %.3f  avg = %.3f ms  (%ld runs, %" PRId32 " threads)\n", model.name, least, most,
-           sum / (double)options->runs, options->runs, model.thread_count(model.context));
+    printf("%s  min = %.3f  max = %.3f  avg = %.3f ms  (%ld runs, %" PRId32 " threads%s%s)\n", model.name, least, most,
+           sum / (double)options->runs, options->runs, model.thread_count(model.context), model.levels ? ", " : "",
+           model.levels ? model.levels[model.level(model.context)] : "");
 }
 
 static void show(const struct tensor *tensor, const void *data)

@@ -38,6 +38,8 @@ struct model {
     void (*release)(void *ctx);
     int32_t (*thread_count)(const void *ctx);
     size_t (*arena_size)(const int64_t *dims);
+    const char *const *levels; /* targets of the versions, where there are several; else NULL */
+    int32_t (*level)(const void *ctx);
 };
 
 extern const struct model model;

@@ -58,6 +58,26 @@ def _position(node: Node, position: int, count: int) -> int:
     return position % count
 
 
+@onnx_op("SequenceMap")
+def sequence_map(b: Builder, node: Node) -> list[TensorList]:
+    """The body once per position of the first sequence; other inputs are sequences as long, or the same each time."""
+    entries = [entry for entry in node.inputs if entry is not None]
+    count, body = len(node.items(0)), node.graph("body")
+    if len(entries) != len(node.inputs) or len(entries) != len(body.input):
+        raise node.invalid(f"{len(entries)} inputs for a body that takes {len(body.input)}")
+    lengths = [len(entry.items) for entry in entries if isinstance(entry, TensorList)]
+    if set(lengths) != {count}:
+        raise node.invalid(f"the sequences differ in length: {lengths}")
+    results: list[list[Value]] = [[] for _ in body.output]
+    for position in range(count):
+        given = [entry.items[position] if isinstance(entry, TensorList) else entry for entry in entries]
+        for made, entry in zip(results, node.scope.import_subgraph(b, body, given)):
+            if not isinstance(entry, Value):
+                raise node.invalid("the body must yield tensors")
+            made.append(entry)
+    return [TensorList(tuple(made)) for made in results]
+
+
 PARTS = 1 << 12
 """The most tensors that a split makes."""
 

@@ -45,7 +45,8 @@ def build(folder: Path, model: ModelProto, name: str, *flags: str) -> Path:
 
 
 def call(program: Path, *words: object) -> Done:
-    return subprocess.run([program, *map(str, words)], capture_output=True, text=True, timeout=60, check=False)
+    command = [program, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=60, check=False)
 
 
 @pytest.fixture(scope="module")

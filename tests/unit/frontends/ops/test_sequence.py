@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mlc.errors import ModelError, UnsupportedError
+from mlc.errors import ModelError
 from mlc.frontends.onnx.node import DataDependentError
 
 Build = Callable[..., Any]
@@ -52,7 +52,7 @@ def test_parts_of_one_size(build: Build, size: int, parts: list[int]) -> None:
         ("[bad] y = SequenceAt (x, three)", ModelError, "input 0 is not a sequence"),
         ("[bad] y = Relu (s)", ModelError, "input 0 is a sequence, not a tensor"),
         ("e = SequenceEmpty ()\n [bad] y = ConcatFromSequence <axis = 0> (e)", ModelError, "is empty"),
-        ("y = Identity (s)", UnsupportedError, "output 'y' is a sequence"),
+        ("y = Identity (s)", ModelError, "output 'y' is a sequence"),
     ],
 )
 def test_misuse_is_named(build: Build, body: str, error: type[Exception], message: str) -> None:
