@@ -90,7 +90,11 @@ def lowest(dtype: np.dtype[Any]) -> float:
 
 @onnx_op("AveragePool")
 def average_pool(b: Builder, node: Node) -> Value:
-    x = node.input(0)
+    return mean_pool(b, node, node.input(0))
+
+
+def mean_pool(b: Builder, node: Node, x: Value) -> Value:
+    """The means of the windows that the attributes ask for."""
     return _pool(b, x, "mean", _window(node, x), count_pad=node.bool("count_include_pad", False))
 
 
@@ -125,7 +129,11 @@ def _spatial_axes(node: Node, x: Value) -> tuple[int, ...]:
 
 @onnx_op("GlobalAveragePool")
 def global_average_pool(b: Builder, node: Node) -> Value:
-    x = node.input(0)
+    return global_mean_pool(b, node, node.input(0))
+
+
+def global_mean_pool(b: Builder, node: Node, x: Value) -> Value:
+    """The means over all spatial dims, with these kept as ones."""
     return b.reduce("mean", x, _spatial_axes(node, x), keep_dims=True)
 
 

@@ -12,7 +12,7 @@ from mlc.dialects.hlt.narrow import FLOAT_FORMATS, is_narrow_integer
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.ops.convolution import add_channel_bias, convolve
-from mlc.frontends.onnx.registry import onnx_op
+from mlc.frontends.onnx.registry import MICROSOFT, onnx_op
 from mlc.frontends.onnx.value import Value
 
 
@@ -55,6 +55,7 @@ def quantize(
     return b.cast(rounded, dtype, saturate=True)
 
 
+@onnx_op("QuantizeLinear", domain=MICROSOFT)
 @onnx_op("QuantizeLinear")
 def quantize_linear(b: Builder, node: Node) -> Value:
     """``x / scale`` in the scale's type or in attribute precision, then rounded and saturated."""
@@ -68,6 +69,7 @@ def quantize_linear(b: Builder, node: Node) -> Value:
     return quantize(b, ratio, offset, dtype, saturate=node.bool("saturate", True))
 
 
+@onnx_op("DequantizeLinear", domain=MICROSOFT)
 @onnx_op("DequantizeLinear")
 def dequantize_linear(b: Builder, node: Node) -> Value:
     """``(x - zero_point) * scale``, the difference taken in i32, of floats in f32."""
@@ -85,10 +87,11 @@ def less_zero_point(b: Builder, node: Node, x: Value, zero_point: Value | None, 
     x = b.cast(x, np.int32)
     if zero_point is None or zero_point.uniform == 0:
         return x
-    return b.sub(x, _along(b, node, b.cast(zero_point, np.int32), x, axis))
+    return b.sub(x, along(b, node, b.cast(zero_point, np.int32), x, axis))
 
 
-def _along(b: Builder, node: Node, parameter: Value, x: Value, axis: int) -> Value:
+def along(b: Builder, node: Node, parameter: Value, x: Value, axis: int) -> Value:
+    """A scale or zero point at the shape of ``x``: per tensor, of x's rank, or a vector along ``axis``."""
     if parameter.size == 1:
         return b.broadcast_to(b.reshape(parameter, ()), x.shape)
     if parameter.rank == x.rank:
@@ -133,9 +136,9 @@ def _requantize(
     """The i32 ``x`` times ``lhs * rhs / out`` scales, quantised as ``out``; given as (input, axis of x)."""
 
     def scale(index: int, axis: int) -> Value:
-        return _along(b, node, b.cast(node.input(index), np.float32), x, axis)
+        return along(b, node, b.cast(node.input(index), np.float32), x, axis)
 
     ratio = b.div(b.mul(scale(*lhs), scale(*rhs)), scale(out[0], out[2]))
     zero_point = node.input(out[1])
     scaled = b.mul(b.cast(x, np.float32), ratio)
-    return quantize(b, scaled, _along(b, node, zero_point, x, out[2]), zero_point.dtype)
+    return quantize(b, scaled, along(b, node, zero_point, x, out[2]), zero_point.dtype)
