@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 600
+"""Characters of one part of a message."""
+
 
 class MlcError(Exception):
     """Base of all errors meant for users; ``exit_code`` is the command line's exit status."""
@@ -22,10 +25,17 @@ class MlcError(Exception):
         super().__init__(self.describe())
 
     def describe(self) -> str:
-        """One line: ``node: message (hint)``."""
-        prefix = f"{self.node}: " if self.node else ""
-        suffix = f" ({self.hint})" if self.hint else ""
-        return f"{prefix}{self.message}{suffix}"
+        """One line: ``node: message (hint)``, of bounded length; what a model says can't steer a terminal."""
+        prefix = f"{_shown(self.node)}: " if self.node else ""
+        suffix = f" ({_shown(self.hint)})" if self.hint else ""
+        return f"{prefix}{_shown(self.message)}{suffix}"
+
+
+def _shown(text: str) -> str:
+    """``text`` with control characters written out, and its middle left out when it is long."""
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 
 class ModelError(MlcError):

@@ -22,6 +22,7 @@ from mlc.dialects import hlt
 from mlc.dialects.interpreters import REFERENCES, evaluate
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
+from mlc.frontends.onnx.limits import Limits
 from mlc.frontends.onnx.value import Array, Operand, Scalar, Value, is_float, signature_of
 
 EXACT: frozenset[type[Operation]] = frozenset(
@@ -128,6 +129,10 @@ class Builder:
         return value.ssa
 
     def _insert(self, op: Operation) -> None:
+        for result in op.results:
+            if math.prod(hlt.shape_of(result)) > Limits.elements:
+                shape = "x".join(map(str, hlt.shape_of(result)))
+                raise OverflowError(f"a result of {shape} elements exceeds the limit of {Limits.elements}")
         self._name(op)
         self.block.add_op(op)
 

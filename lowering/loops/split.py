@@ -105,13 +105,12 @@ def _is_padded(op: ComputeOp, number: int, plan: Plan, levels: Sequence[Level]) 
     name, size = _block(mapping)
     if not name or not plan.lanes:
         return False
-    if name in plan.lanes:
-        return size % plan.lanes[name] == 0
     moving = {d for e in mapping.data for d in dims_of(e)}
-    if number >= len(op.ins) or moving & plan.lanes.keys():
+    if name not in plan.lanes and (number >= len(op.ins) or moving & plan.lanes.keys()):
         return False
-    width = max(plan.lanes.values())
-    return size % width == 0 and all(v.size % width == 0 for v in levels if v.kind == "/" and v.dim == name)
+    width = plan.lanes.get(name) or max(plan.lanes.values())
+    steps = [v for v in levels if v.kind == "/" and v.dim == name]
+    return size % width == 0 and all(v.size % width == 0 and not v.balanced for v in steps)
 
 
 def shared_levels(op: ComputeOp) -> tuple[Level, ...]:

@@ -39,7 +39,7 @@ def is_smooth(space: Space, name: str) -> bool:
     """
     folds = space.fold_length() >= space.width
     walked = [o for o in space.facts.operands if o.in_map or not folds]
-    smooth = all(not o.depends(name) or o.is_unit(name) or o.packable for o in walked)
+    smooth = all(not o.depends(name) or o.is_unit(name) or space.is_packable(o) for o in walked)
     return smooth and any(o.depends(name) for o in space.facts.outputs)
 
 
@@ -62,7 +62,7 @@ def _access_cost(space: Space, operand: Operand, name: str, reduces: bool) -> fl
     width = float(space.width)
     if operand.output and reduces:
         return 1.0 if operand.is_unit(name) else width if operand.depends(name) else 0.0
-    if operand.is_unit(name) or (operand.packable and operand.depends(name)):
+    if operand.is_unit(name) or (space.is_packable(operand) and operand.depends(name)):
         return 1.0
     if not operand.depends(name):
         return 0.5

@@ -6,7 +6,7 @@ from math import prod
 
 from mlc.codegen.targets import Target
 from mlc.dialects.loop import ComputeOp, Level
-from mlc.lowering.loops.facts import Facts
+from mlc.lowering.loops.facts import Facts, Operand
 from mlc.lowering.loops.levels import element_bytes
 
 UNROLL_BUDGET = 126
@@ -101,7 +101,11 @@ class Space:
         """Whether a dim is one of a packed operand's, whose panels must all have one size."""
         return any(self.facts.operands[number].depends(name) for number in pack)
 
+    def is_packable(self, operand: Operand) -> bool:
+        """Whether an operand is a constant factor that does not move with shared loops, whose steps may vary."""
+        return operand.packable and not any(operand.depends(name) for name in self.shared)
+
     def packs(self, lane: str) -> tuple[int, ...]:
         """Constant factors that move with the lanes, or whose blocks the levels need not respect."""
-        factors = [o for o in self.facts.factors if o.packable]
+        factors = [o for o in self.facts.factors if self.is_packable(o)]
         return tuple(o.number for o in factors if (lane and o.depends(lane)) or any(o.blocks.values()))
