@@ -13,7 +13,7 @@ FIND_PYTHON = for v in 3.14 3.13 3.12 3.11; do \
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo python3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test test-full quick lint typecheck typecheck-view format demo docs bench clean
+.PHONY: help setup test test-full quick lint typecheck typecheck-view format fuzz demo docs bench clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -27,9 +27,9 @@ $(VENV)/bin/python:
 
 $(STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	@if command -v uv >/dev/null; then \
-	    uv pip install --quiet --python $(PY) -e '.[test,gpu]' -c constraints.txt; \
+	    uv pip install --quiet --python $(PY) -e '.[test,gpu,fuzz]' -c constraints.txt; \
 	else \
-	    $(PY) -m pip install --quiet --disable-pip-version-check -e '.[test,gpu]' -c constraints.txt; fi
+	    $(PY) -m pip install --quiet --disable-pip-version-check -e '.[test,gpu,fuzz]' -c constraints.txt; fi
 	@touch $@
 
 test: setup ## Run everything that CI runs: lint, types, docs, then all tests once
@@ -59,6 +59,11 @@ typecheck-view:
 
 format: setup ## Rewrite the sources in the house style
 	@$(PY) -m ruff check --quiet --fix . ; $(PY) -m ruff format --quiet .
+
+SECONDS ?= 600
+fuzz: setup ## Fuzz the compiler with damaged models for SECONDS (default 600)
+	@mkdir -p build/fuzz && cd build/fuzz && PYTHONPATH=$(CURDIR) MLC_JOBS=1 \
+	    $(CURDIR)/$(PY) $(CURDIR)/tests/fuzz/fuzz_onnx.py corpus -max_total_time=$(SECONDS) -print_final_stats=1
 
 demo: setup $(VENV)/.compare-done ## Compile ResNet-50, check it against the reference, time it beside onnxruntime
 	@$(PY) -m benchmarks.demo

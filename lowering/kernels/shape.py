@@ -61,7 +61,7 @@ def reshape_index(index: Sequence[Expr], shape: Sequence[int], to: Sequence[int]
     for i, extent in enumerate(to):
         inner = prod(to[i + 1 :])
         part = floordiv(flat, inner, ranges) if inner > 1 else flat
-        found.append(constant(0) if extent == 1 else mod(part, extent, ranges) if i else part)
+        found.append(constant(0) if extent <= 1 else mod(part, extent, ranges) if i else part)
     return found
 
 

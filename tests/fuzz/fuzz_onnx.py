@@ -1,8 +1,8 @@
 """Coverage-guided fuzzing of everything between a model file and machine code: ``make fuzz``.
 
-Any byte string must compile or be refused with an `MlcError` other than a bug report, within `SECONDS` (much of which instrumentation takes) and without
-asking for much memory (libFuzzer's ``-rss_limit_mb`` and ``-timeout`` see to that). What was found is written to the
-current folder as ``crash-*``; every fixed finding joins `tests.fuzz.hostile`.
+Any byte string must compile or be refused with an `MlcError` other than a bug report, within `SECONDS` (most of which
+instrumentation takes) and without asking for much memory: libFuzzer's ``-timeout`` and ``-rss_limit_mb`` see to that.
+What is found is written to the current folder as ``crash-*`` or ``timeout-*``, and joins `tests.fuzz.hostile`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import numpy as np
 from tests.fuzz.hostile import CASES
 from tests.fuzz.mutants import SEEDS, mutate
 
-with atheris.instrument_imports(include=["mlc.frontends", "mlc.lowering.graph", "mlc.lowering.kernels"]):
+INSTRUMENTED = ["mlc.frontends", "mlc.lowering.graph", "mlc.lowering.kernels"]
+
+with atheris.instrument_imports(include=INSTRUMENTED):  # pyright: ignore
     from mlc.driver import compile_model
     from mlc.errors import InternalError, MlcError
     from mlc.frontends.onnx.load import load_model

@@ -140,6 +140,7 @@ for _name, _body in {
     "pad-away-everything": f"g {_SAME} <int64[4] p = {{-9, 0, -9, 0}}> {{ y = Pad(x, p) }}",
     "tile-bomb": f"g {_SAME} <int64[2] r = {{1000000000, 1000000000}}> {{ y = Tile(x, r) }}",
     "tile-a-negative-number-of-times": f"g {_SAME} <int64[2] r = {{-1, 1}}> {{ y = Tile(x, r) }}",
+    "tile-to-nothing": f"g {_SAME} <int64[2] r = {{1000000000, 0}}> {{ y = Tile(x, r) }}",
     "one-hot-bomb": "g (int64[1000] x) => (float[n,m] y) <int64 d = {4000000000}, float[2] v = {0., 1.}>"
     " { y = OneHot(x, d, v) }",
     "resize-bomb": "g (float[1,1,8,8] x) => (float[a,b,c,d] y) <float[4] s = {1., 1., 1000000., 1000000.}>"
@@ -236,7 +237,7 @@ def _if_around(graph: bytes) -> bytes:
 
 
 @case("name-that-steers-the-terminal")
-def _name(folder: Path) -> Path:
+def _steering(folder: Path) -> Path:
     return _save(folder, _model([helper.make_node("Florble", ["x"], ["y"], name="a\n\x1b[2Jb" + 5000 * "c")]))
 
 

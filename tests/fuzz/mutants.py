@@ -171,7 +171,9 @@ def _drop_or_repeat_node(model: ModelProto, generator: np.random.Generator) -> N
 
 
 def _change_opset(model: ModelProto, generator: np.random.Generator) -> None:
-    model.opset_import[0].version = int(generator.integers(0, 28))
+    opset = _pick(model.opset_import, generator)
+    if opset is not None:
+        opset.version = int(generator.integers(0, 28))
 
 
 CHANGES: tuple[Callable[[ModelProto, np.random.Generator], None], ...] = (

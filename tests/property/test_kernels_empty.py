@@ -28,6 +28,11 @@ CASES: dict[str, Case] = {
     "pad": ([(0, 3)], lambda v: hlt.PadOp(*v, low=(1, 0), high=(0, 2), mode="constant", value=1.0)),
     "concat": ([(0, 3), (2, 3)], lambda v: hlt.ConcatOp(v, axis=0)),
     "scan": ([(3, 0)], lambda v: hlt.ScanOp(*v, kind="sum", axis=1)),
+    "reshape": ([(3, 0, 4)], lambda v: hlt.ReshapeOp(*v, shape=(0, 2, 5))),
+    "transpose": ([(3, 0, 4)], lambda v: hlt.TransposeOp(*v, permutation=(2, 1, 0))),
+    "broadcast": ([(1, 4)], lambda v: hlt.BroadcastOp(*v, shape=(0, 4), dims=(0, 1))),
+    "slice": ([(3, 4)], lambda v: hlt.SliceOp(*v, starts=(0, 2), sizes=(3, 0))),
+    "reverse": ([(3, 0)], lambda v: hlt.ReverseOp(*v, axes=(0, 1))),
     "resize": ([(3, 4)], lambda v: hlt.ResizeOp(*v, shape=(3, 0), scales=(1.0, 0.1))),
 }
 
