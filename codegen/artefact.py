@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from mlc.codegen import wasm
 from mlc.codegen.archive import Member, archive
 from mlc.codegen.elf import ObjectFile, parse_object
+from mlc.codegen.foreign import check_foreign_imports
 from mlc.codegen.header import header_text
-from mlc.codegen.image import Chunk, FileSlice, Image, write_atomic
+from mlc.codegen.image import Chunk, FileSlice, Image, chunk_size, write_atomic
 from mlc.codegen.link import link_shared
-from mlc.codegen.object import compile_ir
+from mlc.codegen.object import LINKED_AS_IR, compile_ir, link_ir
 from mlc.codegen.program import Program, program_ir
 from mlc.codegen.relocatable import check_imports, data_object, merge_objects
 from mlc.errors import InternalError, UnsupportedError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 WEIGHTS_SECTION = ".mlc.weights"
 _WASM_WEIGHTS_ALIGN = 6
 """Logarithm of the alignment that NAME_init asks for."""
+MOST_WEIGHTS_IN_IR = 4 << 20
+"""Bytes of weights that may pass through LLVM as text, at a twentieth of a second and 9 MB of memory each million."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,9 @@ class Artefact:
         """An ELF shared library, linked by us; raises UnsupportedError for machines without built-in linking."""
         if self._is_wasm:
             raise UnsupportedError(f"{self.program.target.name} has no shared libraries", hint="write a .wasm module")
+        if self.program.target.container in LINKED_AS_IR:
+            hint = "write an object (.o) and link it there"
+            raise UnsupportedError(f"mlc links no libraries for {self.program.target.triple}", hint=hint)
         return link_shared(self._objects(), exports=self.program.exports, soname=soname)
 
     def module(self) -> Image:
@@ -96,10 +102,30 @@ class Artefact:
         """One relocatable object whose only global symbols are the C interface."""
         if self._is_wasm:
             return wasm.relocatable(self._wasm_objects(), exports=self.program.exports)
+        if self.program.target.container in LINKED_AS_IR:
+            return Image((self._foreign_object(),))
         return merge_objects(self._objects(), exports=self.program.exports)
 
+    def _foreign_object(self) -> bytes:
+        """One object for macOS or Windows, made of all modules' IR, in which weights must be few."""
+        program = self.program
+        content = self._embedded()
+        modules = list(self.objects)
+        if content is not None:
+            if chunk_size(content) > MOST_WEIGHTS_IN_IR:
+                hint = "keep them in a file: --weights=file"
+                raise UnsupportedError(f"{program.target.triple}: the weights are too large to embed", hint=hint)
+            modules.append(_weights_ir(program.weights_symbol, Image((content,)).to_bytes()))
+        made = link_ir(program.name, modules, program.target, (*program.exports, program.weights_symbol))
+        check_foreign_imports(made, program.target.container)
+        return made
+
     def archive(self) -> Image:
-        """A static archive of that object."""
+        """A static archive of that object; raises UnsupportedError for systems whose archives differ."""
+        if self.program.target.container in LINKED_AS_IR:
+            raise UnsupportedError(
+                f"mlc writes no archives for {self.program.target.triple}", hint="write an object (.o)"
+            )
         return archive([Member(f"{self.program.name}.o", self.relocatable(), self.program.exports)])
 
     def header(self) -> str:
@@ -138,3 +164,9 @@ class Artefact:
     def write_header(self, path: Path) -> None:
         """Write ``path`` (``.h``) atomically."""
         write_atomic(path, [self.header().encode()])
+
+
+def _weights_ir(symbol: str, content: bytes) -> bytes:
+    """A module with the weights as a constant."""
+    escaped = "".join(f"\\{byte:02X}" for byte in content)
+    return f'@{symbol} = constant [{len(content)} x i8] c"{escaped}", align 64\n'.encode()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,20 @@ def emit_assembly(machine: Machine, ir: str) -> str:
     target_machine, module = _module(machine, ir)
     with module:
         return str(target_machine.emit_assembly(module))
+
+
+def link_modules(machine: Machine, texts: Sequence[str], exports: Collection[str]) -> str:
+    """One module of several, as IR text; what is not in ``exports`` is seen by nobody else. Raises LlvmError."""
+    _, module = _module(machine, texts[0])
+    try:
+        for text in texts[1:]:
+            module.link_in(_module(machine, text)[1])
+    except RuntimeError as error:
+        raise LlvmError(str(error).strip()) from error
+    for value in (*module.functions, *module.global_variables):
+        if not value.is_declaration and value.name not in exports:
+            value.linkage = "internal"
+    return str(module)
 
 
 @functools.cache

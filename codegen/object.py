@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -40,15 +40,33 @@ def compile_ir(texts: Sequence[tuple[str, str]], target: Target, *, jobs: int | 
     ``jobs`` is the number of worker processes, by default one per available processor; 1 compiles in process,
     and so does a batch too small to gain from workers.
 
+    For containers of `LINKED_AS_IR` the modules come back as they are, for `link_ir`.
+
     Raises InternalError naming the module, with a reproducer written to the temporary folder, when LLVM
     refuses a module or a worker dies on it.
     """
+    if target.container in LINKED_AS_IR:
+        return [ir.encode() for _, ir in texts]
     machine = machine_of(target)
     jobs = min(jobs or available_processors(), len(texts))
     if jobs <= 1 or sum(len(ir) for _, ir in texts) < IN_PROCESS_CHARACTERS:
         return [_compile_here(machine, name, ir) for name, ir in texts]
     with _POOL.lock:
         return _POOL.compile(texts, machine, jobs)
+
+
+LINKED_AS_IR = ("macho", "coff")
+"""Containers whose objects mlc can't merge: LLVM makes one of all modules."""
+
+
+def link_ir(name: str, modules: Sequence[bytes], target: Target, exports: Collection[str]) -> bytes:
+    """One object of all the modules of IR text, with only ``exports`` to be seen; raises as ``compile_ir`` does."""
+    machine = machine_of(target)
+    texts = [module.decode() for module in modules]
+    try:
+        return _compile_here(machine, name, llvm.link_modules(machine, texts, exports))
+    except llvm.LlvmError as error:
+        raise _refused(machine, name, "\n".join(texts), str(error)) from error
 
 
 def compile_assembly(name: str, ir: str, target: Target) -> str:

@@ -119,7 +119,7 @@ class Cache:
         """The key of a module's object: its text, LLVM's version, and the part of the target that LLVM reads."""
         from mlc.version import component_versions
 
-        machine = f"{target.triple}\0{target.cpu}\0{target.llvm_features}"
+        machine = f"{target.container}\0{target.triple}\0{target.cpu}\0{target.llvm_features}"
         return hashlib.sha256(f"{component_versions()['llvmlite']}\0{machine}\0{ir}".encode()).hexdigest()
 
     def kernel(self, key: str) -> bytes | None:

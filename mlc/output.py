@@ -22,8 +22,8 @@ KINDS = {
     ".a": "archive",
     ".h": "C header alone",
 }
-LOADABLE = {"elf": ".so", "wasm": ".wasm"}
-"""What is complete in itself, by the target's container."""
+LOADABLE = {"elf": ".so", "wasm": ".wasm", "macho": ".o", "coff": ".o"}
+"""What is complete in itself or comes closest to that, by the target's container."""
 WEIGHTS_MODES = ("embed", "file")
 
 
@@ -61,7 +61,7 @@ class Output:
     def check(self, target: Target) -> None:
         """Raise UsageError when the target has no files of this kind."""
         suffix, wanted = self.path.suffix, LOADABLE[target.container]
-        if suffix in LOADABLE.values() and suffix != wanted:
+        if suffix in (".so", ".wasm") and suffix != wanted:
             hint = f"end it with {wanted}"
             raise UsageError(f"can't write {self.path}: {target.name} has no {KINDS[suffix]}", hint=hint)
 

@@ -63,7 +63,8 @@ class Target:
     ``pointer_bytes`` is the size of an address (and of C's long and size_t); ``abi`` names the calling convention
     where LLVM does not derive it from the triple.
 
-    ``container`` is the format of objects, ``relocation`` LLVM's name of how code finds addresses;
+    ``container`` is the format of objects (``macho`` and ``coff``: those of macOS and Windows), ``relocation`` LLVM's
+    name of how code finds addresses;
     without ``threads`` code runs on the calling thread only.
 
     On GPUs ``index_registers`` gives the intrinsic that reads a block's or thread's number by what a schedule binds
@@ -101,7 +102,7 @@ class Target:
     in_order: bool = False
     spec: str = ""
     abilities_from: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
-    container: Literal["elf", "wasm"] = "elf"
+    container: Literal["elf", "wasm", "macho", "coff"] = "elf"
     relocation: Literal["pic", "static"] = "pic"
     threads: bool = True
 

@@ -61,7 +61,12 @@ def _base(name: str) -> tuple[Target, bool]:
         raise UsageError(f"no target for {triple.architecture}", hint=f"valid: {', '.join(targets)}")
     if triple.text == found.triple:
         return found, False
-    return replace(found, triple=triple.text, spec=name), False
+    if triple.system == "linux":
+        return replace(found, triple=triple.text, spec=name), False
+    if not triple.container:
+        raise UsageError(f"no {triple.system} for {triple.architecture}", hint="valid: x86_64 and aarch64")
+    # The thread pool makes Linux's system calls.
+    return replace(found, triple=triple.text, spec=name, container=triple.container, threads=False), False
 
 
 def _architectures(targets: Mapping[str, Target]) -> set[str]:
@@ -94,11 +99,13 @@ def _cpu_features(base: Target, family: Family, name: str, fixed: bool) -> froze
 
 
 def _widest(base: Target, features: frozenset[str]) -> Target:
-    """The last target of the architecture that the features suffice for, with the triple of ``base``."""
+    """The last target of the architecture that the features suffice for, on the system of ``base``."""
     from mlc.codegen.targets import all_targets
 
     same = [t for t in all_targets().values() if _architecture(t) == _architecture(base) and t.features <= features]
-    return replace(same[-1], triple=base.triple) if same else base
+    if not same:
+        return base
+    return replace(same[-1], triple=base.triple, container=base.container, threads=base.threads)
 
 
 def _changes(family: Family, present: frozenset[str], mattr: str) -> tuple[frozenset[str], frozenset[str]]:

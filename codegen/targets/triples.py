@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 _ARCHITECTURES = {
     "amd64": "x86_64",
@@ -37,6 +38,9 @@ _ABIS = {
 }
 """What a system's last component may be, the default first."""
 
+_DESKTOP = ("x86_64", "aarch64")
+"""Architectures of macOS and Windows."""
+
 
 @dataclass(frozen=True)
 class Triple:
@@ -45,6 +49,15 @@ class Triple:
     architecture: str
     system: str
     text: str
+
+    @property
+    def container(self) -> Literal["elf", "macho", "coff"] | None:
+        """The format of objects; None where the system does not run on the architecture."""
+        if self.system == "linux":
+            return "elf"
+        if self.architecture not in _DESKTOP:
+            return None
+        return "macho" if self.system == "darwin" else "coff"
 
 
 def parse_triple(text: str) -> Triple | None:
