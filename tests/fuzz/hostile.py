@@ -22,6 +22,7 @@ CASES: dict[str, Case] = {}
 ALLOWED = {
     "gather-out-of-range",
     "lstm-of-no-hidden-state",
+    "tile-to-nothing",
     "loop-of-2^62-trips",
     "deep-chain",
     "loop-that-never-ends",
