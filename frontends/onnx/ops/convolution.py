@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+
+import numpy as np
 
 from mlc.dialects import hlt
 from mlc.frontends.onnx.builder import Builder
@@ -73,6 +76,37 @@ def conv_transpose(b: Builder, node: Node) -> Value:
         output_padding=extra,
     )
     return add_channel_bias(b, result, node.optional(2))
+
+
+@onnx_op("Col2Im")
+def col_to_im(b: Builder, node: Node) -> Value:
+    """Sums overlapping blocks ``[N, C * cells, count]``: a transposed convolution by the unit matrix."""
+    x = node.input(0)
+    image, block = (node.known_ints(i, what) for i, what in ((1, "the image's shape"), (2, "the block's shape")))
+    dims, cells = len(image), math.prod(block)
+    strides, dilations = per_dim(node, "strides", dims, 1, 1), per_dim(node, "dilations", dims, 1, 1)
+    low, high = explicit_pads(node, dims)
+    reach = [(k - 1) * dilation + 1 for k, dilation in zip(block, dilations)]
+    space = [n + before + after - r for n, before, after, r in zip(image, low, high, reach)]
+    if len(block) != dims or x.rank != 3 or not cells or x.shape[1] % cells or min(space, default=0) < 0:
+        raise node.invalid(f"blocks {list(block)} of an image {list(image)} from {list(x.shape)}")
+    counts = [s // stride + 1 for s, stride in zip(space, strides)]
+    if math.prod(counts) != x.shape[2]:
+        raise node.invalid(f"{x.shape[2]} blocks {list(block)} for {list(counts)} places in an image {list(image)}")
+    batch, channels = x.shape[0], x.shape[1] // cells
+    unit = b.constant(np.eye(cells, dtype=x.dtype).reshape(cells, 1, *block))
+    whole = b.op(
+        hlt.ConvTransposeOp,
+        b.reshape(x, (batch * channels, cells, *counts)),
+        unit,
+        strides=strides,
+        pads_low=low,
+        pads_high=high,
+        dilations=dilations,
+        groups=1,
+        output_padding=tuple(s % stride for s, stride in zip(space, strides)),
+    )
+    return b.reshape(whole, (batch, channels, *image))
 
 
 def _transposed_pads(

@@ -60,6 +60,24 @@ def scatter_nd(b: Builder, node: Node) -> Value:
     return b.op(hlt.ScatterNdOp, node.input(0), node.input(1), node.input(2), reduction=reduction)
 
 
+@onnx_op("TensorScatter")
+def tensor_scatter(b: Builder, node: Node) -> Value:
+    """``update`` over ``past`` along an axis, from ``write_indices: [batch]`` on; circular ones go on at the start."""
+    past, update, starts = node.input(0), node.input(1), node.optional(2)
+    axis = node.axis(node.int("axis", -2), past.rank)
+    circular = node.string("mode", "linear", choices=("linear", "circular")) == "circular"
+    if axis == 0 or update.rank != past.rank or update.shape[axis] > past.shape[axis]:
+        raise node.invalid(f"an update of shape {list(update.shape)} of {list(past.shape)} along axis {axis}")
+    place = b.iota(update.shape, axis)
+    if starts is not None:
+        if starts.shape != past.shape[:1]:
+            raise node.invalid(f"write_indices of shape {list(starts.shape)} for a batch of {past.shape[0]}")
+        place = b.add(place, b.broadcast_to(b.cast(starts, np.int64), update.shape, (0,)))
+    if circular:
+        place = b.elementwise(hlt.RemOp, place, past.shape[axis], mode="floor")
+    return b.op(hlt.ScatterElementsOp, past, place, update, axis=axis, reduction="none")
+
+
 @onnx_op("OneHot")
 def one_hot(b: Builder, node: Node) -> Value:
     """``values`` holds [off, on]; negative indices count from ``depth``, those out of range are all off."""

@@ -1,7 +1,10 @@
-"""Matrix products and Einstein sums."""
+"""Matrix products, Einstein sums and determinants."""
 
 from __future__ import annotations
 
+import math
+
+from mlc.dialects import hlt
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.einsum import einsum
 from mlc.frontends.onnx.node import Node
@@ -73,3 +76,40 @@ def import_einsum(b: Builder, node: Node) -> Value:
         return einsum(b, node.string("equation"), node.variadic())
     except ValueError as error:
         raise node.invalid(str(error)) from error
+
+
+DETERMINANT_LIMIT = 64
+"""The most rows of a matrix whose determinant is computed: every column takes a few operations."""
+
+
+@onnx_op("Det")
+def determinant(b: Builder, node: Node) -> Value:
+    """The product of the pivots of Gaussian elimination with row exchanges, of ``[*, n, n]``."""
+    x = node.input(0)
+    if x.rank < 2 or x.shape[-1] != x.shape[-2]:
+        raise node.invalid(f"the determinant of {list(x.shape)}, which is not square")
+    n, lead = x.shape[-1], x.shape[:-2]
+    if n > DETERMINANT_LIMIT:
+        raise node.unsupported(f"the determinant of {n} rows; at most {DETERMINANT_LIMIT} are eliminated")
+    rows = b.reshape(x, (math.prod(lead), n, n))
+    result = b.full((rows.shape[0],), 1.0, x.dtype)
+    for _ in range(n):
+        rows, pivot, exchanged = _eliminated(b, rows)
+        signed = b.select(exchanged, b.op(hlt.NegOp, pivot), pivot)
+        result = b.mul(result, signed)
+    return b.reshape(result, lead)
+
+
+def _eliminated(b: Builder, rows: Value) -> tuple[Value, Value, Value]:
+    """``[B, n, n]`` without its first column and the row of the pivot, the pivot, and whether rows changed places."""
+    batch, n, _ = rows.shape
+    column = b.op(hlt.AbsOp, b.squeeze(b.slice_axis(rows, 2, 0, 1), (2,)))
+    where = b.op(hlt.ArgReduceOp, column, kind="max", axis=1, keep_dims=False, last_index=False)
+    best = b.op(hlt.GatherElementsOp, rows, b.broadcast_to(where, (batch, 1, n), (0,)), axis=1)
+    pivot = b.reshape(b.slice_axis(best, 2, 0, 1), (batch,))
+    taken = b.compare("eq", b.iota(rows.shape, 1), b.broadcast_to(where, rows.shape, (0,)))
+    others = b.slice_axis(b.select(taken, b.slice_axis(rows, 1, 0, 1), rows), 1, 1, n - 1)
+    safe = b.select(b.compare("eq", pivot, 0.0), 1.0, pivot)
+    factors = b.div(b.slice_axis(others, 2, 0, 1), b.reshape(safe, (batch, 1, 1)))
+    rest = b.sub(b.slice_axis(others, 2, 1, n - 1), b.mul(factors, b.slice_axis(best, 2, 1, n - 1)))
+    return rest, pivot, b.compare("ne", where, 0)

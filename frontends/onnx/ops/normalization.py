@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,13 +14,31 @@ from mlc.frontends.onnx.value import Value
 
 
 @onnx_op("BatchNormalization")
-def batch_normalization(b: Builder, node: Node) -> Value:
-    """Inference form; the statistics may be of another float type than ``x``, and are cast to it."""
-    if node.bool("training_mode", False):
-        raise node.unsupported("training mode updates statistics", "export the model for inference")
-    x = node.input(0)
-    parameters = [b.cast(node.input(i), x.dtype) for i in range(1, 5)]
-    return b.op(hlt.BatchNormOp, x, *parameters, epsilon=node.float("epsilon", 1e-5))
+def batch_normalization(b: Builder, node: Node) -> Sequence[Value]:
+    """The statistics may be of another float type than ``x`` and are cast to it; in training they are its own."""
+    x, epsilon = node.input(0), node.float("epsilon", 1e-5)
+    scale, bias = (b.cast(node.input(i), x.dtype) for i in (1, 2))
+    given = [node.input(3), node.input(4)]
+    if not node.bool("training_mode", False):
+        return (b.op(hlt.BatchNormOp, x, scale, bias, *(b.cast(v, x.dtype) for v in given), epsilon=epsilon),)
+    if x.rank < 2:
+        raise node.invalid(f"the input must have at least 2 dims, not {x.rank}")
+    mean, variance = _channel_statistics(b, x)
+    kept = node.float("momentum", 0.9)
+    result = b.op(hlt.BatchNormOp, x, scale, bias, *(b.cast(v, x.dtype) for v in (mean, variance)), epsilon=epsilon)
+    running = [
+        b.add(b.mul(old, kept), b.cast(b.mul(new, 1 - kept), old.dtype)) for old, new in zip(given, (mean, variance))
+    ]
+    return (result, *running)
+
+
+def _channel_statistics(b: Builder, x: Value) -> tuple[Value, Value]:
+    """Mean and variance of each channel of ``[N, C, *]``, in f32 at least."""
+    wide = b.cast(x, np.float64 if x.dtype == np.float64 else np.float32)
+    axes = (0, *range(2, x.rank))
+    mean = b.reduce("mean", wide, axes)
+    rest = b.sub(wide, b.broadcast_to(mean, x.shape, (1,)))
+    return mean, b.reduce("mean", b.mul(rest, rest), axes)
 
 
 @onnx_op("InstanceNormalization")

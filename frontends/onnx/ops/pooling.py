@@ -12,7 +12,7 @@ from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
 from mlc.frontends.onnx.value import Value
-from mlc.frontends.onnx.window import Window, window_of
+from mlc.frontends.onnx.window import Window, explicit_pads, per_dim, window_of
 
 
 def _window(node: Node, x: Value) -> Window:
@@ -148,3 +148,23 @@ def global_lp_pool(b: Builder, node: Node) -> Value:
     x, p = node.input(0), node.int("p", 2)
     total = b.reduce("sum", _powered(b, node, x, p), _spatial_axes(node, x), keep_dims=True)
     return _root(b, total, p)
+
+
+@onnx_op("MaxUnpool")
+def max_unpool(b: Builder, node: Node) -> Value:
+    """Zeros, but for the elements of ``x`` at the flat places of the pool's input that ``indices`` names."""
+    x, indices = node.input(0), b.cast(node.input(1), np.int64)
+    kernel: tuple[int, ...] = node.ints("kernel_shape")
+    dims = x.rank - 2
+    if dims != len(kernel) or dims < 1 or indices.shape != x.shape:
+        raise node.invalid(f"indices {list(indices.shape)} and kernel {list(kernel)} do not fit {list(x.shape)}")
+    (low, high), strides = explicit_pads(node, dims), per_dim(node, "strides", dims, 1, 1)
+    windows = zip(x.shape[2:], strides, low, high, kernel)
+    pooled = (*x.shape[:2], *((n - 1) * stride - before - after + k for n, stride, before, after, k in windows))
+    asked = node.optional_ints(2, "the output's shape") or pooled
+    if len(asked) != x.rank or any(n < m for n, m in zip(asked, pooled)):
+        raise node.invalid(f"{list(pooled)} does not fit into the output shape {list(asked)}")
+    nothing = b.full((math.prod(pooled),), 0, x.dtype)
+    flat = (b.reshape(v, (x.size,)) for v in (indices, x))
+    spread = b.op(hlt.ScatterElementsOp, nothing, *flat, axis=0, reduction="none")
+    return b.pad(b.reshape(spread, pooled), (0,) * x.rank, tuple(n - m for n, m in zip(asked, pooled)))
