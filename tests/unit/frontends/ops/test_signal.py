@@ -21,10 +21,10 @@ def signal(*shape: int, dtype: Any = np.float64) -> Array:
 
 def parts(x: Array) -> Array:
     """Complex numbers as pairs."""
-    return np.stack([x.real, x.imag], -1)
+    return np.stack([np.real(x), np.imag(x)], -1)
 
 
-def transformed(x: Array, axis: int, length: int | None = None, **attributes: int) -> Array:
+def transformed(x: Array, axis: int, length: int | None = None, **attributes: Any) -> Array:
     inputs = {"x": x, "length": np.array(length or 0, np.int64), "axis": np.array(axis, np.int64)}
     model = node_model("DFT", inputs, (x.dtype,), **attributes)
     if length is None:
