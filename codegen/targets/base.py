@@ -56,9 +56,10 @@ class Target:
     text by which ``find_target`` finds a description again that is not one of the table's.
 
     ``vector_bytes`` is the width of a vector register, ``registers`` their number; ``splat`` says how the operand
-    that is the same in all lanes reaches a multiply-add: ``memory`` (a broadcasting load) or ``lane`` (by-lane
-    forms that need the operand packed). ``chained``: in innermost loops addresses are pointers that each iteration
-    moves on, rather than multiples of its number; that suits machines that address with offsets alone.
+    that is the same in all lanes reaches a multiply-add: ``memory`` (a broadcasting load), ``lane`` (by-lane
+    forms that need the operand packed) or ``scalar`` (a register that is no vector's). ``chained``: in innermost
+    loops addresses are pointers that each iteration moves on, rather than multiples of its number; that suits
+    machines that address with offsets alone.
 
     ``pointer_bytes`` is the size of an address (and of C's long and size_t); ``abi`` names the calling convention
     where LLVM does not derive it from the triple.
@@ -78,7 +79,7 @@ class Target:
     features: frozenset[str]
     vector_bytes: int
     registers: int
-    splat: Literal["memory", "lane"] = "memory"
+    splat: Literal["memory", "lane", "scalar"] = "memory"
     chained: bool = False
     fma: bool = True
     rounding: bool = True

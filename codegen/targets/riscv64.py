@@ -32,6 +32,7 @@ def _target(name: str, bits: int) -> Target:
         vector_casts=False,
         chained=True,
         caches=Caches(l1=32 << 10, l2=512 << 10, l3=1 << 20),
+        splat="scalar",
         rows=ROWS,
         elf_machine=243,
         llvm_features=",".join(f"+{feature}" for feature in sorted(features)),

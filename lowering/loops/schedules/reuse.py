@@ -25,6 +25,9 @@ VECTORS_BY_ROWS = ((1, (8, 6)), (4, (4, 3)))
 ROWS_BY_VECTORS = ({1: 14, 2: 7, 3: 4, 4: 4}, {1: 12, 2: 6, 3: 4})
 """Rows per tile by its vectors, with many registers and with few: 14 or 12 accumulators hide the latency."""
 
+SCALAR_VECTORS = 4
+"""The most vectors per row where multiply-adds take one factor from a register that is no vector's."""
+
 LANE_VECTORS = 3
 """The most vectors per row where multiply-adds take one factor from a lane."""
 
@@ -72,6 +75,9 @@ def _tile(space: Space, lane: str, rows: list[str]) -> tuple[int, dict[str, int]
     count = prod(space.extents[n] for n in rows)
     if space.target.splat == "lane" and count > VECTORS_BY_ROWS[-1][0]:
         vectors, height = lane_tile(space, lane, rows[0])
+    elif space.target.splat == "scalar" and count > VECTORS_BY_ROWS[-1][0]:
+        vectors = min(SCALAR_VECTORS, ceil_div(space.extents[lane], space.width))
+        height = (space.target.registers - 1 - vectors) // vectors
     else:
         vectors = next((v[few] for most, v in VECTORS_BY_ROWS if count <= most), 2)
         vectors = max(1, min(vectors, ceil_div(space.extents[lane], space.width)))
