@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from mlc.codegen.program import Program, TensorSpec
 from mlc.codegen.runtime import context as ctx
+from mlc.dialects.bounds import Bounds
+from mlc.dialects.extents import Extent, is_bounded
 
 STATUS_TEXT = (
     "success",
@@ -65,9 +68,13 @@ typedef struct {name}_ctx {{
 def _facts(program: Program) -> str:
     """What the model takes and gives, and what it was compiled for, as lines of a comment."""
     features = _features(program)
+    bounds = program.borders.bounds if program.borders else None
+    fixed = [[spec.shape for spec in specs] for specs in (program.inputs, program.outputs)]
+    shapes = (bounds.inputs, bounds.outputs) if bounds else fixed
     lines = [
-        *(f"in[{i}]   {_tensor(spec)}" for i, spec in enumerate(program.inputs)),
-        *(f"out[{i}]  {_tensor(spec)}" for i, spec in enumerate(program.outputs)),
+        *(f"in[{i}]   {_tensor(spec, shape)}" for i, (spec, shape) in enumerate(zip(program.inputs, shapes[0]))),
+        *(f"out[{i}]  {_tensor(spec, shape)}" for i, (spec, shape) in enumerate(zip(program.outputs, shapes[1]))),
+        *(f"dims[{i}] {line}" for i, line in enumerate(_dims(bounds) if bounds else ())),
         f"target  {program.target.triple}; processor features: {features}",
         *(f"level {i}  {_features(level)}" for i, level in enumerate(program.levels)),
     ]
@@ -78,22 +85,32 @@ def _features(program: Program) -> str:
     return " ".join(sorted(program.target.features)) or "none beyond the baseline"
 
 
-def _tensor(spec: TensorSpec) -> str:
-    shape = "x".join(map(str, spec.shape)) or "scalar"
+def _dims(bounds: Bounds) -> list[str]:
+    """What the caller's array of extents holds."""
+    given = [f"{s.name} in {s.low}..{s.high}" for s in bounds.symbols]
+    return given + [f"{s.name} in {s.low}..{s.high}, written by the run" for s in bounds.found]
+
+
+def _tensor(spec: TensorSpec, extents: Sequence[int]) -> str:
+    shape = "x".join(f"({e})" if isinstance(e, Extent) else str(e) for e in extents) or "scalar"
+    room = "at most " if is_bounded(extents) else ""
     name = re.sub(r"[^A-Za-z0-9_.:/-]|/(?=\*)|(?<=\*)/", "?", spec.name)
-    return f"{name}: {spec.dtype} {shape}, {spec.nbytes} bytes"
+    return f"{name}: {spec.dtype} {shape}, {room}{spec.nbytes} bytes"
 
 
 def _sizes(program: Program) -> str:
     """Counts and sizes as macros, for buffers that are arrays."""
     name = program.name
     file_bytes = ctx.WEIGHTS_PAYLOAD + program.weights_bytes if program.weights_bytes else 0
+    bounds = program.borders.bounds if program.borders else None
+    dims = len(bounds.symbols) + len(bounds.found) if bounds else 0
     macros = {
         "ABI_VERSION": f"{ctx.ABI_VERSION}",
         "INPUTS": f"{len(program.inputs)}",
         "OUTPUTS": f"{len(program.outputs)}",
         "INPUT_BYTES": _initializer(program.inputs),
         "OUTPUT_BYTES": _initializer(program.outputs),
+        "DIMS": f"{dims}",
         "ARENA_BYTES": f"{program.arena_bytes}",
         "WEIGHTS_FILE_BYTES": f"{file_bytes}",
     }
@@ -121,6 +138,13 @@ def _functions(program: Program) -> str:
         )
     if program.weights_bytes and program.embedded_weights:
         weights = f"The weights are embedded: pass NULL and 0.\n * Otherwise {weights}"
+    extents = "int64_t" if program.borders and program.borders.bounds.found else "const int64_t"
+    dims = "`dims` is NULL: every shape is fixed"
+    if program.borders:
+        dims = (
+            f"`dims` holds the {name}_DIMS extents listed above, from which the\n * true shapes follow; values outside "
+            f"their bounds return {name}_BAD_SHAPE before anything is read"
+        )
     threads = "The code runs on the calling thread only; `threads` is ignored."
     if program.threads:
         threads = (
@@ -132,11 +156,12 @@ def _functions(program: Program) -> str:
  * {threads} */
 int32_t {name}_init({name}_ctx *ctx, const void *weights, size_t bytes, int32_t threads);
 
-/* Run once. `in` and `out` hold one pointer per tensor, dense and row-major, aligned to its element; `dims` holds the
- * run-time extents, or NULL when every shape is fixed; `arena` is scratch memory of {name}_arena_size(dims) bytes,
- * aligned to 64. Several threads may run one context at once, each with an arena and outputs of its own: one of them
- * uses the context's threads, the others run alone. After fork() the child must prepare a context of its own. */
-int32_t {name}_run(const {name}_ctx *ctx, const void *const *in, void *const *out, const int64_t *dims, void *arena);
+/* Run once. `in` and `out` hold one pointer per tensor, dense and row-major, aligned to its element;
+ * {dims};
+ * `arena` is scratch memory of {name}_arena_size(dims) bytes, aligned to 64. Several threads may run one context at
+ * once, each with an arena and outputs of its own: one of them uses the context's threads, the others run alone.
+ * After fork() the child must prepare a context of its own. */
+int32_t {name}_run(const {name}_ctx *ctx, const void *const *in, void *const *out, {extents} *dims, void *arena);
 
 /* End the context's threads. Nothing may be running. The library can be unloaded then. */
 void {name}_free({name}_ctx *ctx);

@@ -169,7 +169,9 @@ def _checked(status: int) -> int:
 class _Frame:
     """One call's memory: the frame that NAME_run_frame reads, its pointer arrays and an arena."""
 
-    def __init__(self, context: int, inputs: int, outputs: int, arena_bytes: int) -> None:
+    def __init__(self, context: int, counts: tuple[int, int, int], arena_bytes: int) -> None:
+        inputs, outputs, dims = counts
+        self.dims = (ctypes.c_int64 * max(dims, 1))()
         self.inputs = (ctypes.c_void_p * max(inputs, 1))()
         self.outputs = (ctypes.c_void_p * max(outputs, 1))()
         self.arena = Region.allocate(arena_bytes)
@@ -177,7 +179,7 @@ class _Frame:
         self.address = self.memory.address
         slots = (ctypes.c_uint64 * 5).from_address(self.address)
         slots[:] = [
-            context, ctypes.addressof(self.inputs), ctypes.addressof(self.outputs), 0,
+            context, ctypes.addressof(self.inputs), ctypes.addressof(self.outputs), ctypes.addressof(self.dims),
             self.arena.address,
         ]  # fmt: skip
 
@@ -198,7 +200,12 @@ class Session:
         self.weights = weights
         self.metadata: dict[str, Any] = read_metadata(library, name)
         self.arena_bytes: int = self.metadata["arena_bytes"]
-        self._counts = len(self.metadata["inputs"]), len(self.metadata["outputs"])
+        dims: dict[str, Any] = self.metadata.get("dims", {})
+        self._given = len(dims.get("dims", ()))
+        self._counts = (
+            *(len(self.metadata["inputs"]), len(self.metadata["outputs"])),
+            self._given + len(dims.get("found", ())),
+        )
         memory = Region.allocate(ctx.CONTEXT_BYTES)
         initialize = library.handle[f"{name}_init"]
         initialize.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32]
@@ -218,10 +225,12 @@ class Session:
     def _frame(self) -> _Frame:
         if not self._context.open:
             raise UsageError("the session is closed", node=self.name)
-        return _Frame(self._context.address, *self._counts, self.arena_bytes)
+        return _Frame(self._context.address, self._counts, self.arena_bytes)
 
-    def run_raw(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+    def run_raw(self, inputs: Sequence[int], outputs: Sequence[int], dims: Sequence[int] = ()) -> list[int]:
         """Run once on buffers given by address, in the order of the metadata; they must be large enough.
+
+        ``dims`` are the values of the dims that the caller gives; those that the model computes are returned.
 
         Raises the error of the status that the model returns (ModelError for an index out of range, ...).
         """
@@ -231,12 +240,16 @@ class Session:
             frame = self._frame()
         frame.inputs[:] = inputs or (None,)
         frame.outputs[:] = outputs or (None,)
+        if dims:
+            frame.dims[: self._given] = dims
         status = self._run(frame.address)
+        found = frame.dims[self._given : self._counts[2]]
         self._frames.append(frame)
         if status:
             raise_status(status, self.name)
+        return found
 
-    def bind(self, inputs: Sequence[int], outputs: Sequence[int]) -> Callable[[], int]:
+    def bind(self, inputs: Sequence[int], outputs: Sequence[int], dims: Sequence[int] = ()) -> Callable[[], int]:
         """A function without arguments that runs on these buffers: one C call, for loops that count microseconds.
 
         The caller keeps the buffers alive. The function has its own arena: don't call it from two threads at
@@ -245,6 +258,7 @@ class Session:
         frame = self._frame()
         frame.inputs[:] = inputs or (None,)
         frame.outputs[:] = outputs or (None,)
+        frame.dims[: self._given] = dims
         result: Any = _checked  # ctypes calls it with the status, cheaper than checking in a function around
         run = ctypes.CFUNCTYPE(result, ctypes.c_void_p)(self.library.address(f"{self.name}_run_frame"))
         step = functools.partial(run, ctypes.c_void_p(frame.address))

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
 
 
 def metadata_of(program: Program) -> dict[str, Any]:
-    """The metadata as plain data; ``program.metadata`` stands under ``extra``."""
+    """The metadata as plain data; ``program.metadata`` stands under ``extra``.
+
+    Shapes are the greatest ones; ``dims`` has the true ones where they depend on the call.
+    """
     levels = [_level(level) for level in program.levels]
+    dims = {"dims": program.borders.bounds.to_data()} if program.borders else {}
     return {
         "abi": ABI_VERSION,
         "name": program.name,
@@ -30,6 +34,7 @@ def metadata_of(program: Program) -> dict[str, Any]:
         "kernels": sorted({call.kernel for call in program.calls}),
         "extra": program.metadata,
         **({"levels": levels} if levels else {}),
+        **dims,
     }
 
 

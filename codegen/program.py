@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mlc.codegen.borders import Borders, border_ir
 from mlc.codegen.dispatch import dispatch_ir
 from mlc.codegen.metadata import metadata_json
 from mlc.codegen.runtime import context as ctx
@@ -67,7 +68,8 @@ class Program:
     ``name`` prefixes the exported symbols; ``weights_sha256`` is the hexadecimal digest that the weights file
     must carry; ``threads`` says whether the pool is emitted (without it the code needs no C library);
     ``embedded_weights``: the weights file is linked in as the symbol ``NAME_weights``; ``weights_base`` is where in
-    the payload this program's own weights begin.
+    the payload this program's own weights begin. ``borders``: some dims get their values at run time; shapes of
+    tensors are the greatest then.
 
     With ``levels`` this is several programs behind one interface, the least demanding first: `mlc.codegen.dispatch`.
     """
@@ -85,6 +87,7 @@ class Program:
     embedded_weights: bool = False
     weights_base: int = 0
     levels: tuple[Program, ...] = ()
+    borders: Borders | None = None
 
     def __post_init__(self) -> None:
         if not _IDENTIFIER.match(self.name):
@@ -129,6 +132,8 @@ def program_ir(program: Program) -> str:
         _init(program, platform),
         _constants(program),
     ]
+    if program.borders is not None:
+        parts.append(border_ir(program, program.borders, platform.unwind))
     if program.threads:
         parts.append(pool_ir(program.name, platform))
     return "\n".join(parts)
@@ -151,7 +156,8 @@ def _execute(program: Program, unwind: str) -> str:
     status = f"""  %status.at = getelementptr i8, ptr %frame, i64 {ctx.FRAME_STATUS}
 """
     result = "  %status = load i32, ptr %status.at, align 4\n  ret i32 %status\n"
-    head = f"define i32 @{name}_run_frame(ptr %frame) nounwind {unwind} {{\n"
+    title = f"i32 @{name}_run_frame" if program.borders is None else f"internal i32 @{name}_execute"
+    head = f"define {title}(ptr %frame) nounwind {unwind} {{\n"
     reset = "  store i32 0, ptr %status.at, align 4\n"
     if not program.threads:
         return f"\n{head}{status}{reset}{alone}{result}}}\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -16,9 +17,10 @@ from mlc.codegen.image import Image
 from mlc.codegen.jit import Library, Session
 from mlc.codegen.processors import available_processors
 from mlc.codegen.weights import WeightsImage
-from mlc.errors import UsageError
+from mlc.errors import ModelError, UnsupportedError, UsageError
 from mlc.model import Array, CompiledModel, Executable, TensorInfo
 from mlc.request import Request, Source, TargetChoice
+from mlc.widen import History
 
 if TYPE_CHECKING:
     from mlc.codegen.artefact import Artefact
@@ -26,13 +28,15 @@ if TYPE_CHECKING:
     from mlc.frontends.onnx.import_ import OutputForm
     from mlc.frontends.onnx.load import LoadedModel
 
+_LOG = logging.getLogger("mlc")
+
 
 def compile(
     model: Source,
     *,
     target: str = "native",
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    dims: Mapping[str, int] | None = None,
+    shapes: Mapping[str, Sequence[int | str]] | None = None,
+    dims: Mapping[str, int | str] | None = None,
     threads: int | None = None,
     opt_level: int = 3,
     strict: bool = False,
@@ -48,9 +52,10 @@ def compile(
 
     - ``model``: a path, the bytes of a file, or an ``onnx.ModelProto``.
     - ``target``: a name of `mlc targets`; it must be able to run here. ``mcpu`` and ``mattr`` refine it as LLVM does.
-    - ``shapes`` (by input) and ``dims`` (by symbolic dim): extents of what the model leaves open. With some still open
-      the model is compiled when it is called, for each set of shapes anew; 16 of them are kept. So is one in which
-      shapes depend on the values of inputs, for each set of these values.
+    - ``shapes`` (by input) and ``dims`` (by symbolic dim): extents of what the model leaves open, as numbers, or as
+      ranges ``"1..512"`` to compile once for all of them. With some still open the model is compiled when it is
+      called: for the shapes of the call at first, and for a range of them when a dim has had three values. 16 of
+      these are kept. A model in which shapes depend on the values of inputs is compiled for each set of these values.
     - ``threads``: threads of a call, the caller included; None takes all processors that this process may use.
     - ``opt_level``: 0 to 3. ``strict``: the same bits on every machine, at the price of speed.
     - ``cache``: look up and keep the result on disk (``MLC_CACHE_DIR``).
@@ -127,6 +132,7 @@ class Maker:
     def __init__(self, request: Request, cache: Cache | None) -> None:
         self.request = request
         self.cache = cache
+        self.history = History()
 
     @cached_property
     def loaded(self) -> LoadedModel:
@@ -188,9 +194,26 @@ class Maker:
             raise UsageError(f"code for target {target.name!r} can't run in this process, on {machine}", hint=hint)
 
     def specialise(self, arrays: Mapping[str, Array]) -> Executable:
-        """Code for calls with arrays like these."""
-        request = self.request.with_shapes({name: array.shape for name, array in arrays.items()})
+        """Code for calls with arrays like these: for a range of shapes where these vary, if that can be compiled."""
+        shapes = {name: array.shape for name, array in arrays.items()}
+        dims = self.history.widened(self._declared, shapes)
+        if dims is not None:
+            request = self.request.with_dims(dims)
+            try:
+                made = self._cached(request) or self._compiled(request, None)[0]
+                if made.fits(arrays):
+                    return made
+            except (UnsupportedError, ModelError) as error:
+                _LOG.info("compiled for one set of shapes, not for a range: %s", error)
+                self.history.give_up(dims)
+        request = self.request.with_shapes(shapes)
         return self._cached(request) or self._compiled(request, arrays)[0]
+
+    @cached_property
+    def _declared(self) -> dict[str, tuple[int | str, ...] | None]:
+        from mlc.frontends.onnx.shapes import declared_inputs
+
+        return {info.name: info.shape for info in declared_inputs(self.loaded)}
 
     def _fixed(self, executable: Executable, built: Built | None) -> CompiledModel:
         def rebuild(name: str, embed: bool) -> Artefact:

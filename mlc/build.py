@@ -5,22 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerAttr, MemRefType, ModuleOp
 from xdsl.ir import Block, SSAValue
 
+from mlc.codegen.borders import Border, Borders
 from mlc.codegen.emit.function import emit_kernel
 from mlc.codegen.program import Program, TensorSpec
-from mlc.codegen.steps import Branch, Call, Repeat, Step, steps_within
+from mlc.codegen.steps import Branch, BufferRef, Call, Repeat, Step, steps_within
 from mlc.codegen.targets import Target
+from mlc.dialects.bounds import Bounds
+from mlc.dialects.extents import is_bounded
 from mlc.dialects.hlt.dtypes import numpy_dtype
 from mlc.dialects.loop import CallOp, ConstantOp, IfOp, KernelOp, PackOp, RepeatOp, TileOp, buffer_type
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import InternalError
+from mlc.lowering.loops.levels import element_bytes
 from mlc.lowering.loops.pack import pack_array
 from mlc.lowering.loops.plan_memory import main_of, size_of
 from mlc.memory import Memory, Touched
@@ -94,7 +98,7 @@ class Frame:
 class Builder:
     """Reads ``@main`` of a scheduled program."""
 
-    def __init__(self, module: ModuleOp) -> None:
+    def __init__(self, module: ModuleOp, bounds: Bounds | None = None) -> None:
         main = main_of(module)
         if main is None:
             raise InternalError("the program has no @main")
@@ -104,7 +108,42 @@ class Builder:
         assert isinstance(arena, IntegerAttr)
         self.arena = arena.value.data
         self.payload = Payload([], 0)
-        self.memory = Memory(main, self.payload.place)
+        self.borders: Borders | None = None
+        elsewhere: dict[int, BufferRef] = {}
+        if bounds is not None:
+            self.borders = self._borders(bounds)
+            elsewhere = self._elsewhere(self.borders)
+        self.memory = Memory(main, self.payload.place, elsewhere)
+
+    def _borders(self, bounds: Bounds) -> Borders:
+        """Storage for the bounded inputs and outputs, behind all else in the arena."""
+        tensors: list[Border] = []
+        sides: tuple[tuple[Literal["input", "output"], Sequence[tuple[int, ...]], int], ...]
+        sides = (("input", bounds.inputs, 0), ("output", bounds.outputs, bounds.arguments))
+        for side, shapes, start in sides:
+            for index, shape in enumerate(shapes):
+                if is_bounded(shape):
+                    argument = self.main.body.block.args[start + index]
+                    item = element_bytes(buffer_type(argument).element_type)
+                    tensors.append(Border(side, index, self._reserved(size_of(argument)), shape, item))
+        return Borders(bounds, tuple(tensors), self._reserved(8 * len(bounds.found)))
+
+    def _reserved(self, size: int) -> int:
+        """The offset of that many more bytes of the arena."""
+        offset = -(-self.arena // ALIGNMENT) * ALIGNMENT
+        self.arena = offset + size
+        return offset
+
+    def _elsewhere(self, borders: Borders) -> dict[int, BufferRef]:
+        """Where those arguments of @main lie that are not the caller's tensors, by their position."""
+        bounds = borders.bounds
+        starts = {"input": 0, "output": bounds.arguments}
+        found = {starts[b.side] + b.index: BufferRef("arena", 0, b.offset) for b in borders.tensors}
+        if bounds.symbols:
+            found[len(bounds.inputs)] = BufferRef("dims")
+        if bounds.found:
+            found[bounds.arguments + len(bounds.outputs)] = BufferRef("arena", 0, borders.found)
+        return found
 
     def steps(self) -> tuple[Step, ...]:
         """All steps, with a barrier where one touches what an earlier one of other threads did."""
@@ -182,12 +221,13 @@ def build_frame(
     embedded_weights: bool = False,
     weights_sha256: str = "0" * 64,
     metadata: Mapping[str, Any] | None = None,
+    bounds: Bounds | None = None,
 ) -> Frame:
     """The frame of a scheduled program; ``inputs`` and ``outputs`` are (name, NumPy dtype name).
 
     ``metadata`` is what the artefact says of itself beside that.
     """
-    builder = Builder(module)
+    builder = Builder(module, bounds)
     steps = builder.steps()
     used = {step.kernel for step in steps_within(steps) if isinstance(step, Call)}
     kernels = [
@@ -207,5 +247,6 @@ def build_frame(
         threads=threads,
         embedded_weights=embedded_weights,
         metadata=dict(metadata or {}),
+        borders=builder.borders,
     )
     return Frame(program, kernels, builder.payload)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from mlc.codegen.artefact import Artefact
 from mlc.codegen.object import compile_ir, warm_up
 from mlc.codegen.program import Program, program_ir
 from mlc.codegen.weights import WeightsImage
+from mlc.dialects.bounds import Bounds
 from mlc.errors import ModelError, UnsupportedError
 from mlc.pass_manager import PassManager, Watch
 from mlc.registry import make_context
@@ -43,6 +45,7 @@ TEXT_STAGES = ("graph", "fused", "kernels", "scheduled")
 
 _SIGNATURE = ("mlc.inputs", "mlc.outputs")
 _FLOPS = "mlc.flops"
+_BOUNDS = "mlc.bounds"
 
 
 @dataclass
@@ -51,8 +54,8 @@ class Compilation:
 
     ``inputs`` and ``outputs`` are name and dtype per tensor, ``flops`` counts the floating-point operations of all
     products (0 while unknown: before stage ``fused``). ``kept_f32`` names the weights that f16 could not hold where it
-    was asked for. Inputs, outputs and flops also stand in the module as attributes, so that text has
-    them.
+    was asked for. ``bounds`` is there when dims get their values at run time. All but ``kept_f32`` also stands in the
+    module as attributes, so that text has it.
     """
 
     name: str
@@ -65,6 +68,7 @@ class Compilation:
     stage: str = "graph"
     flops: int = 0
     kept_f32: tuple[str, ...] = ()
+    bounds: Bounds | None = None
 
     @staticmethod
     def of(imported: ImportedModel, name: str, options: pipeline.Options, watch: Watch | None = None) -> Compilation:
@@ -78,6 +82,7 @@ class Compilation:
             imported.weights,
             inputs,
             outputs,
+            bounds=imported.bounds,
         )
         compilation._sign()
         return compilation
@@ -111,6 +116,7 @@ class Compilation:
                 "dtype": self.options.dtype,
                 "kept_f32": list(self.kept_f32),
             },
+            bounds=self.bounds,
         )
 
     def _to_fused(self) -> None:
@@ -133,6 +139,8 @@ class Compilation:
             self.module.attributes[name] = ArrayAttr(entries)
         if self.flops:
             self.module.attributes[_FLOPS] = IntegerAttr(self.flops, i64)
+        if self.bounds:
+            self.module.attributes[_BOUNDS] = StringAttr(json.dumps(self.bounds.to_data()))
 
 
 def signature_of(module: ModuleOp) -> tuple[Names, Names]:
@@ -150,6 +158,17 @@ def flops_of(module: ModuleOp) -> int:
     """The floating-point operations that a module's attributes tell of; 0 when they don't."""
     found = module.attributes.get(_FLOPS)
     return found.value.data if isinstance(found, IntegerAttr) else 0
+
+
+def bounds_of(module: ModuleOp) -> Bounds | None:
+    """The bounds of dims that a module's attributes tell of; None when all its shapes are fixed."""
+    found = module.attributes.get(_BOUNDS)
+    if found is None:
+        return None
+    try:
+        return Bounds.of_data(json.loads(found.data if isinstance(found, StringAttr) else ""))
+    except ValueError as error:
+        raise ModelError(f"attribute {_BOUNDS!r} is no JSON text: {error}") from error
 
 
 def _named(entry: object) -> tuple[str, str]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import NamedTuple
 
 from xdsl.dialects.builtin import IntegerAttr
@@ -16,9 +17,18 @@ from mlc.lowering.loops.plan_memory import root, roots, size_of, view_offset
 
 
 class Memory:
-    """References to the buffers of ``@main``; ``place_constant`` tells where in the payload a constant lies."""
+    """References to the buffers of ``@main``; ``place_constant`` tells where in the payload a constant lies.
 
-    def __init__(self, main: FuncOp, place_constant: Callable[[SSAValue], int]) -> None:
+    ``elsewhere`` has those arguments of ``@main``, by position, that are not the caller's tensors.
+    """
+
+    def __init__(
+        self,
+        main: FuncOp,
+        place_constant: Callable[[SSAValue], int],
+        elsewhere: Mapping[int, BufferRef] = MappingProxyType({}),
+    ) -> None:
+        self._elsewhere = elsewhere
         inputs = main.attributes["inputs"]
         assert isinstance(inputs, IntegerAttr)
         self.inputs = inputs.value.data
@@ -49,6 +59,8 @@ class Memory:
         match owner:
             case FuncOp():
                 assert isinstance(base, BlockArgument)
+                if base.index in self._elsewhere:
+                    return self._elsewhere[base.index]
                 after = base.index - self.inputs
                 return BufferRef("input", base.index) if after < 0 else BufferRef("output", after)
             case RepeatOp():

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from ctypes import addressof, c_char
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 import numpy as np
 
 from mlc.codegen.jit import Session
+from mlc.dialects.bounds import Bounds
+from mlc.dialects.extents import Extent
 from mlc.errors import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -72,22 +75,60 @@ class Executable:
     def __init__(self, session: Session, fixed: Mapping[str, Array] | None = None) -> None:
         self.session = session
         self.fixed = dict(fixed or {})
-        self.inputs = _tensors(session.metadata["inputs"])
-        self.outputs = _tensors(session.metadata["outputs"])
+        dims: Mapping[str, Any] | None = session.metadata.get("dims")
+        self.bounds = Bounds.of_data(dims) if dims else None
+        shapes = (self.bounds.inputs, self.bounds.outputs) if self.bounds else (None, None)
+        self.inputs = _tensors(session.metadata["inputs"], shapes[0])
+        self.outputs = _tensors(session.metadata["outputs"], shapes[1])
 
     def fits(self, feeds: Mapping[str, Array]) -> bool:
         """Whether it can run these arrays (all inputs, by name)."""
-        return all(feeds[spec.name].shape == spec.shape for spec in self.inputs) and all(
-            np.array_equal(feeds[name], value) for name, value in self.fixed.items()
-        )
+        if self.bounds is None:
+            good = all(feeds[spec.name].shape == spec.shape for spec in self.inputs)
+        else:
+            good = self.bounds.solve([feeds[spec.name].shape for spec in self.inputs]) is not None
+        return good and all(np.array_equal(feeds[name], value) for name, value in self.fixed.items())
 
-    def empty(self) -> list[Array]:
-        """New arrays for the outputs."""
-        return [np.empty(cast("tuple[int, ...]", spec.shape), spec.dtype) for spec in self.outputs]
+    def call_for(self, shapes: Sequence[Sequence[int]]) -> Call:
+        """A call with inputs of these shapes; UsageError when they are outside the bounds."""
+        if self.bounds is None:
+            return Call((), [cast("tuple[int, ...]", spec.shape) for spec in self.outputs])
+        values = self.bounds.solve(shapes)
+        if values is None:
+            ranges = ", ".join(f"{s.name} in {s.low}..{s.high}" for s in self.bounds.symbols)
+            given = ", ".join(f"{spec.name} {list(shape)}" for spec, shape in zip(self.inputs, shapes))
+            inputs = "; ".join(map(str, self.inputs))
+            raise UsageError(f"shapes {given} are not within the bounds: {inputs}, with {ranges}")
+        return Call(tuple(values[s.name] for s in self.bounds.symbols), self.bounds.output_rooms(values), values)
+
+    def trimmed(self, sinks: list[Array], call: Call, found: Sequence[int]) -> list[Array]:
+        """The outputs at the shapes that the call has found out."""
+        if self.bounds is None or not self.bounds.found:
+            return sinks
+        values = {**call.values, **{s.name: value for s, value in zip(self.bounds.found, found)}}
+        shapes = self.bounds.output_shapes(values)
+        return [sink.reshape(-1)[: prod(shape)].reshape(shape) for sink, shape in zip(sinks, shapes)]
 
 
-def _tensors(entries: Sequence[Mapping[str, Any]]) -> tuple[TensorInfo, ...]:
-    return tuple(TensorInfo(e["name"], numpy_dtype(e["dtype"]), tuple(e["shape"])) for e in entries)
+@dataclass(frozen=True)
+class Call:
+    """One call: the dims to pass, and room enough for each output; ``values`` are all dims by name."""
+
+    dims: tuple[int, ...]
+    rooms: Sequence[tuple[int, ...]]
+    values: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+def _tensors(entries: Sequence[Mapping[str, Any]], shapes: Sequence[Sequence[int]] | None) -> tuple[TensorInfo, ...]:
+    """The tensors of an artefact; a dim that depends on the call shows as text."""
+    return tuple(
+        TensorInfo(e["name"], numpy_dtype(e["dtype"]), tuple(e["shape"]) if shapes is None else _shown(shapes[index]))
+        for index, e in enumerate(entries)
+    )
+
+
+def _shown(shape: Sequence[int]) -> tuple[int | str, ...]:
+    return tuple(str(extent) if isinstance(extent, Extent) else extent for extent in shape)
 
 
 Specialise: TypeAlias = Callable[[Mapping[str, Array]], Executable]
@@ -122,6 +163,8 @@ class CompiledModel:
         self._specialise = specialise
         self._rebuild = rebuild
         self._made: OrderedDict[int, Executable] = OrderedDict()
+        self.compilations = 0
+        """How often the model was compiled because nothing it had fitted a call."""
         self._lock = Lock()
 
     def __repr__(self) -> str:
@@ -159,8 +202,11 @@ class CompiledModel:
         executable = self._executable(taken)
         sources = [_matching(spec, taken[spec.name], "input") for spec in executable.inputs]
         given = _by_name(outputs, executable.outputs)
-        sinks = [_sink(spec, given[spec.name]) for spec in executable.outputs]
-        step = executable.session.bind([_address(a) for a in sources], [_address(a) for a in sinks])
+        call = executable.call_for([array.shape for array in sources])
+        if executable.bounds and executable.bounds.found:
+            raise UsageError("a model whose outputs' shapes depend on data can't be bound", node=self.name)
+        sinks = [_sink(spec, given[spec.name], room) for spec, room in zip(executable.outputs, call.rooms)]
+        step = executable.session.bind([_address(a) for a in sources], [_address(a) for a in sinks], call.dims)
         cast("Any", step).__dict__["arrays"] = sources, sinks
         return cast("Callable[[], None]", step)
 
@@ -194,25 +240,27 @@ class CompiledModel:
             ):
                 array = self._taken(spec, feeds)
             sources.append(array)
-        sinks = self._sinks(executable, out) if out else executable.empty()
-        executable.session.run_raw([_address(a) for a in sources], [_address(a) for a in sinks])
-        return sinks
+        call = executable.call_for([array.shape for array in sources])
+        sinks = self._sinks(executable, call, out)
+        found = executable.session.run_raw([_address(a) for a in sources], [_address(a) for a in sinks], call.dims)
+        return executable.trimmed(sinks, call, found)
 
     def _taken(self, spec: TensorInfo, feeds: Feeds) -> Array:
         """The array of an input that can't be used as it is: converted, copied or refused."""
         array = _array(spec.name, self._checked(feeds)[spec.name])
         return np.ascontiguousarray(_matching(spec, array, "input")).reshape(array.shape)
 
-    def _sinks(self, executable: Executable, out: Feeds) -> list[Array]:
+    def _sinks(self, executable: Executable, call: Call, out: Feeds) -> list[Array]:
+        """Arrays for the outputs: those of ``out``, and new ones."""
         sinks: list[Array] = []
         found = 0
-        for spec in executable.outputs:
+        for spec, room in zip(executable.outputs, call.rooms):
             array = out.get(spec.name)
             if array is None:
-                array = np.empty(cast("tuple[int, ...]", spec.shape), spec.dtype)
+                array = np.empty(room, spec.dtype)
             else:
                 found += 1
-                array = _sink(spec, array)
+                array = _sink(spec, array, room)
             sinks.append(array)
         if found < len(out):
             _known("output", out, [spec.name for spec in executable.outputs])
@@ -241,6 +289,7 @@ class CompiledModel:
                     return made
             assert self._specialise is not None, "a model has code, or can make some"
             made = self._specialise(feeds)
+            self.compilations += 1
             self._made[id(made)] = made
             while len(self._made) > MAX_SPECIALISATIONS:
                 self._made.popitem(last=False)
@@ -268,8 +317,14 @@ class CompiledModel:
 
     @property
     def is_static(self) -> bool:
-        """Whether all shapes are known, so that there is one code."""
+        """Whether there is one code: for one set of shapes, or for dims within bounds."""
         return self._single is not None
+
+    @property
+    def dims(self) -> dict[str, range]:
+        """The dims that a call's inputs give a value to, each with those it may have; none for fixed shapes."""
+        bounds = self._single.bounds if self._single is not None else None
+        return {symbol.name: range(symbol.low, symbol.high + 1) for symbol in bounds.symbols} if bounds else {}
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -337,9 +392,9 @@ def _matching(spec: TensorInfo, array: Array, what: str) -> Array:
     return array
 
 
-def _sink(spec: TensorInfo, value: Any) -> Array:
-    """An array to write an output to."""
-    array = _matching(spec, _array(spec.name, value), "output")
+def _sink(spec: TensorInfo, value: Any, shape: tuple[int, ...]) -> Array:
+    """An array to write an output of that shape to."""
+    array = _matching(TensorInfo(spec.name, spec.dtype, shape), _array(spec.name, value), "output")
     if not array.flags.c_contiguous or not array.flags.writeable:
         raise UsageError(f"output {spec.name!r} must be written to an array that is contiguous and writeable")
     return array

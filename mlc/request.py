@@ -55,15 +55,16 @@ class TargetChoice:
 class Request:
     """A model and everything that decides what becomes of it.
 
-    ``shapes`` (by input) and ``dims`` (by symbol) bind symbolic dims; ``threads`` is the number to balance for and
-    to run with, the caller included. ``dtype`` is what f32 tensors are stored in between kernels, ``accumulate`` what
-    sums of products of f16 are kept in.
+    ``shapes`` (by input) and ``dims`` (by symbol) bind symbolic dims, to numbers or to ranges like ``1..512`` whose
+    values come with each call; ``threads`` is the number to balance for and to run with, the caller included.
+    ``dtype`` is what f32 tensors are stored in between kernels, ``accumulate`` what sums of products of f16 are kept
+    in.
     """
 
     source: Source
     target: TargetChoice = field(default_factory=TargetChoice)
-    shapes: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
-    dims: Mapping[str, int] = field(default_factory=dict[str, int])
+    shapes: Mapping[str, Sequence[int | str]] = field(default_factory=dict[str, "Sequence[int | str]"])
+    dims: Mapping[str, int | str] = field(default_factory=dict[str, "int | str"])
     threads: int = 1
     opt_level: int = 3
     strict: bool = False
@@ -99,6 +100,10 @@ class Request:
     def with_shapes(self, shapes: Mapping[str, Sequence[int]]) -> Request:
         """The request with every shape bound."""
         return replace(self, shapes=dict(shapes), dims={})
+
+    def with_dims(self, dims: Mapping[str, int | str]) -> Request:
+        """The request with every dim bound."""
+        return replace(self, shapes={}, dims=dict(dims))
 
     def path(self) -> Path | None:
         """The model's file, if it is one."""

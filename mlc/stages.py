@@ -19,7 +19,7 @@ from mlc.codegen.object import compile_assembly
 from mlc.codegen.program import program_ir
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
-from mlc.driver import TEXT_STAGES, Compilation, flops_of, identifier, signature_of
+from mlc.driver import TEXT_STAGES, Compilation, bounds_of, flops_of, identifier, signature_of
 from mlc.errors import ModelError, UsageError
 from mlc.pass_manager import PassManager, Watch, print_ir
 from mlc.pipeline import STAGES, Options
@@ -141,7 +141,9 @@ def resume(path: Path, options: Options, *, name: str | None = None, watch: Watc
     inputs, outputs = signature_of(module)
     manager = PassManager(context, watch or Watch(verify_each=knobs.VERIFY_EACH.get()))
     title = identifier(name or base_of(path).name)
-    return Compilation(title, module, options, manager, weights, inputs, outputs, stage, flops_of(module))
+    return Compilation(
+        title, module, options, manager, weights, inputs, outputs, stage, flops_of(module), bounds=bounds_of(module)
+    )
 
 
 def _weights_beside(path: Path) -> WeightStore:

@@ -19,6 +19,7 @@ from xdsl.dialects.builtin import StringAttr
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.extents import broadcast_shapes
 from mlc.dialects.interpreters import REFERENCES, evaluate
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
@@ -76,7 +77,8 @@ def _folds_exactly(op: Operation) -> bool:
     return type(op) in EXACT or REFERENCES[type(op)].moves_data
 
 
-def _concat(*values: SSAValue, axis: int) -> Operation:
+def concat_op(*values: SSAValue, axis: int) -> Operation:
+    """`hlt.ConcatOp` with its operands one by one, as makers take them."""
     return hlt.ConcatOp(values, axis=axis)
 
 
@@ -160,7 +162,7 @@ class Builder:
     def _constant(self, value: Value) -> hlt.ConstantOp:
         """The contents of ``value``: in place when few or uniform, else in the weight store."""
         assert value.known is not None, "a value has contents or an operation"
-        if value.size <= hlt.INLINE_LIMIT or value.uniform is not None:
+        if value.known.size <= hlt.INLINE_LIMIT or value.uniform is not None:
             return hlt.ConstantOp(value.known)
         if value.weight is None:
             value.weight = self._stored_name(value.known)
@@ -201,13 +203,13 @@ class Builder:
     def lift(self, operands: Sequence[Operand]) -> list[Value]:
         """Numbers among ``operands`` as splats of the others' broadcast shape; at least one is a Value."""
         values = [operand for operand in operands if isinstance(operand, Value)]
-        shape = np.broadcast_shapes(*(v.shape for v in values))
+        shape = broadcast_shapes(*(v.shape for v in values))
         return [v if isinstance(v, Value) else self.full(shape, v, values[0].dtype) for v in operands]
 
     def broadcast(self, *operands: Operand) -> list[Value]:
         """The operands at their common shape; raises ValueError when they do not broadcast."""
         values = self.lift(operands)
-        shape = np.broadcast_shapes(*(v.shape for v in values))
+        shape = broadcast_shapes(*(v.shape for v in values))
         return [self.broadcast_to(v, shape) for v in values]
 
     def broadcast_to(self, x: Value, shape: Sequence[int], dims: Sequence[int] | None = None) -> Value:
@@ -312,7 +314,7 @@ class Builder:
     ) -> Value:
         """``sizes`` elements from ``starts`` on, every ``strides``-th; all non-negative."""
         steps = (1,) * x.rank if strides is None else tuple(strides)
-        if tuple(sizes) == x.shape and not any(starts):
+        if tuple(sizes) == x.shape and all(start == 0 for start in starts):
             return x
         return self.op(hlt.SliceOp, x, starts=tuple(starts), sizes=tuple(sizes), strides=steps)
 
@@ -331,13 +333,13 @@ class Builder:
         mode: str = "constant",
         value: float = 0.0,
     ) -> Value:
-        if not any(low) and not any(high):
+        if all(amount == 0 for amount in (*low, *high)):
             return x
         return self.op(hlt.PadOp, x, low=tuple(low), high=tuple(high), mode=mode, value=value)
 
     def concat(self, values: Sequence[Value], axis: int) -> Value:
         """The values side by side along ``axis``."""
-        return values[0] if len(values) == 1 else self.op(_concat, *values, axis=axis)
+        return values[0] if len(values) == 1 else self.op(concat_op, *values, axis=axis)
 
     # Reduction and contraction
 
@@ -351,7 +353,7 @@ class Builder:
             y = self.reshape(y, y.shape[-2:])
         if x.rank == 1 or y.rank <= 2:
             return self.dot_general(x, y, contract=((x.rank - 1,), (max(y.rank - 2, 0),)))
-        batch = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+        batch = broadcast_shapes(x.shape[:-2], y.shape[:-2])
         x = self.broadcast_to(x, (*batch, *x.shape[-2:]))
         y = self.broadcast_to(y, (*batch, *y.shape[-2:]))
         dims, rank = tuple(range(len(batch))), len(batch) + 2

@@ -14,20 +14,30 @@ import numpy as np
 from onnx import ValueInfoProto
 from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr, ModuleOp, StringAttr, TensorType
 from xdsl.dialects.func import FuncOp, ReturnOp
-from xdsl.ir import Block, Region
+from xdsl.ir import Block, Region, SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.bounds import Bounds
+from mlc.dialects.extents import capacities, is_bounded
 from mlc.dialects.weights import WeightStore
 from mlc.errors import ModelError, UsageError
-from mlc.frontends.onnx.builder import Builder
+from mlc.frontends.onnx.bounded.builder import BoundedBuilder
+from mlc.frontends.onnx.bounded.dims import symbols_of
 from mlc.frontends.onnx.functions import Functions, live, reject_unsupported
 from mlc.frontends.onnx.node import DataDependentError
 from mlc.frontends.onnx.scope import Scope, initializers_of
 from mlc.frontends.onnx.shapes import TensorInfo, bind_shapes, declared_inputs, output_info
-from mlc.frontends.onnx.value import Array, Entry, TensorList, Value
+from mlc.frontends.onnx.value import Array, BoundedValue, Entry, TensorList, Value
 
 if TYPE_CHECKING:
     from mlc.frontends.onnx.load import LoadedModel
+
+
+DIMS = "mlc.dims"
+"""The name of @main's last argument: the run-time values of dims, an i64 vector."""
+
+FOUND = "mlc.found"
+"""The name of @main's last result: the dims that the program computes, an i64 vector."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class ImportedModel:
     """A model in hlt: ``module`` holds ``func.func @main``, whose constants refer to ``weights``.
 
     ``inputs`` and ``outputs`` are as the model declares them, symbolic dims included, in the order of @main's
-    arguments and results; @main itself has static shapes.
+    arguments and results; @main itself has static shapes: those of full capacity where dims are bounded, see `Bounds`.
     """
 
     module: ModuleOp
@@ -55,16 +65,20 @@ class ImportedModel:
     """The inputs for whose given values alone the program is right."""
     forms: tuple[OutputForm, ...] = ()
     """How the model's outputs are made of @main's results."""
+    bounds: Bounds | None = None
+    """The dims that get their values at run time, if there are any."""
 
 
 def import_model(
     loaded: LoadedModel,
     *,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    dims: Mapping[str, int] | None = None,
+    shapes: Mapping[str, Sequence[int | str]] | None = None,
+    dims: Mapping[str, int | str] | None = None,
     values: Mapping[str, Array] | None = None,
 ) -> ImportedModel:
     """``loaded`` in hlt, for inputs of the given ``shapes`` (by input name) or ``dims`` (by symbolic dim).
+
+    Each dim is a number, a range ``1..512`` of values that it may have at run time, or an expression of other dims.
 
     ``values`` gives the contents of inputs on which shapes depend: the program is right for these only. Without
     them such a model raises DataDependentError; see `specialize`.
@@ -79,27 +93,37 @@ def import_model(
     functions = Functions.of(loaded.proto)
     body = live(graph.node, [output.name for output in graph.output])
     reject_unsupported(body.nodes, functions)
-    block = Block(arg_types=[_tensor_type(info, concrete[info.name]) for info in inputs])
-    arguments = {
-        info.name: Value(concrete[info.name], info.dtype, ssa=argument, known=_contents(info, known))
-        for info, argument in zip(inputs, block.args)
+    symbols = symbols_of(extent for info in inputs for extent in concrete[info.name])
+    block = Block(arg_types=[_tensor_type(info, capacities(concrete[info.name])) for info in inputs])
+    builder = BoundedBuilder(block, loaded.weights, symbols)
+    arguments: dict[str, Entry | None] = {
+        info.name: _argument(info, concrete[info.name], argument, known) for info, argument in zip(inputs, block.args)
     }
-    builder = Builder(block, loaded.weights)
-    scope = Scope(loaded, functions, dict(arguments), initializers_of(graph))
+    scope = Scope(loaded, functions, arguments, initializers_of(graph))
     scope.run(builder, body)
     forms = tuple(_form(output.name, scope.result(output.name)) for output in graph.output)
     tensors = [pair for output in graph.output for pair in _tensors(output, scope.result(output.name))]
     outputs = tuple(info for info, _ in tensors)
-    results = [builder.ssa(value) for _, value in tensors]
-    block.add_op(ReturnOp(*results))
+    results = [value for _, value in tensors]
+    shapes_in, shapes_out = [concrete[info.name] for info in inputs], [result.shape for result in results]
+    bounds = Bounds(symbols, tuple(builder.found), tuple(shapes_in), tuple(shapes_out))
+    returned = [builder.ssa(result) for result in (*results, *builder.found_values())]
+    block.add_op(ReturnOp(*returned))
     main = FuncOp(
         "main",
-        ([argument.type for argument in block.args], [result.type for result in results]),
+        ([argument.type for argument in block.args], [value.type for value in returned]),
         Region(block),
-        arg_attrs=_names(inputs),
-        res_attrs=_names(outputs),
+        arg_attrs=_names([*(info.name for info in inputs), *[DIMS] * (len(block.args) - len(inputs))]),
+        res_attrs=_names([*(info.name for info in outputs), *[FOUND] * (len(returned) - len(outputs))]),
     )
-    return ImportedModel(ModuleOp([main]), loaded.weights, inputs, outputs, tuple(known), forms)
+    given = bounds if symbols or builder.found else None
+    return ImportedModel(ModuleOp([main]), loaded.weights, inputs, outputs, tuple(known), forms, given)
+
+
+def _argument(info: TensorInfo, shape: tuple[int, ...], argument: SSAValue, known: Mapping[str, Array]) -> Value:
+    """An input; the caller fills what lies beyond its extents with zeros."""
+    storage = Value(capacities(shape), info.dtype, ssa=argument, known=_contents(info, known))
+    return BoundedValue(shape, storage, range(len(shape))) if is_bounded(shape) else storage
 
 
 def specialize(loaded: LoadedModel, inputs: Mapping[str, Array]) -> ImportedModel:
@@ -156,5 +180,5 @@ def _contents(info: TensorInfo, values: Mapping[str, Array]) -> Array | None:
     return array
 
 
-def _names(tensors: Sequence[TensorInfo]) -> ArrayAttr[DictionaryAttr]:
-    return ArrayAttr([DictionaryAttr({"hlt.name": StringAttr(info.name)}) for info in tensors])
+def _names(names: Sequence[str]) -> ArrayAttr[DictionaryAttr]:
+    return ArrayAttr([DictionaryAttr({"hlt.name": StringAttr(name)}) for name in names])

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
+from mlc.dialects.extents import undecided
 from mlc.errors import ModelError, UnsupportedError
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
-from mlc.frontends.onnx.value import Absent, Array, Entry, TensorList, Value, arguments_behind
+from mlc.frontends.onnx.value import Absent, Array, Entry, ExtentsValue, TensorList, Value, arguments_behind
 
 REQUIRED: Any = object()
 """Default of an attribute that must be there."""
@@ -122,6 +123,8 @@ class Node:
 
     def contents(self, value: Value, what: str) -> Array:
         """The contents of a value; DataDependentError when only known at run time, UnsupportedError when large."""
+        if isinstance(value, ExtentsValue):
+            raise undecided(what, *value.extents.flat)
         if value.known is None:
             raise DataDependentError(
                 f"{what} depends on run-time data", node=self.label, arguments=arguments_behind(value)
@@ -131,7 +134,10 @@ class Node:
         return value.known
 
     def known_ints(self, index: int, what: str) -> tuple[int, ...]:
-        """The contents of input ``index``, a list of integers."""
+        """The contents of input ``index``, a list of integers; some may be an `Extent`."""
+        value = self.input(index)
+        if isinstance(value, ExtentsValue):
+            return tuple(value.extents.flat)
         return tuple(int(i) for i in self.known(index, what).ravel())
 
     def optional_ints(self, index: int, what: str) -> tuple[int, ...] | None:
@@ -139,7 +145,10 @@ class Node:
         return None if self.optional(index) is None else self.known_ints(index, what)
 
     def known_scalar(self, index: int, what: str) -> Any:
-        """The one element of input ``index`` as a Python number."""
+        """The one element of input ``index`` as a Python number, or an `Extent`."""
+        value = self.input(index)
+        if isinstance(value, ExtentsValue) and value.size == 1:
+            return value.extents.flat[0]
         array = self.known(index, what)
         if array.size != 1:
             raise self.invalid(f"{what} must hold one element, not {array.size}")

@@ -86,6 +86,10 @@ class Scope:
                     outputs = self._outputs(builder, node)
                 except (VerifyException, ValueError, IndexError, OverflowError) as error:
                     raise ModelError(str(error), node=label) from error
+                except UnsupportedError as error:
+                    if error.node is not None:
+                        raise
+                    raise UnsupportedError(error.message, node=label, hint=error.hint) from error
             self._bind(node, outputs)
 
     def import_subgraph(self, builder: Builder, graph: GraphProto, inputs: Sequence[Entry] = ()) -> list[Entry]:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias
 import numpy as np
 from onnx import TensorShapeProto, ValueInfoProto
 
+from mlc.dialects.extents import Extent
 from mlc.errors import ModelError, UnsupportedError, UsageError, nearest
+from mlc.frontends.onnx.bounded.dims import Spec, named_expressions, resolve_dims
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
 
 if TYPE_CHECKING:
@@ -58,21 +60,31 @@ def output_info(value: ValueInfoProto, dtype: np.dtype[Any]) -> TensorInfo:
 
 
 def bind_shapes(
-    inputs: Sequence[TensorInfo], shapes: Mapping[str, Sequence[int]], dims: Mapping[str, int]
+    inputs: Sequence[TensorInfo], shapes: Mapping[str, Sequence[Spec]], dims: Mapping[str, Spec]
 ) -> dict[str, tuple[int, ...]]:
-    """The static shape of every input, from whole ``shapes`` by input name and ``dims`` by symbol.
+    """The shape of every input, from whole ``shapes`` by input name and ``dims`` by symbol; both may give ranges.
 
     Raises UsageError for unknown names, for contradictions, and for what is left open, all of it at once.
     """
     _known_names("input", shapes, [info.name for info in inputs])
     symbols = {dim for info in inputs for dim in info.shape or () if isinstance(dim, str)}
     _known_names("dim", dims, symbols)
-    bound: dict[str, int] = {name: _extent(name, extent) for name, extent in dims.items()}
+    bound = resolve_dims({name: _spec(name, extent) for name, extent in dims.items()})
+    whole = {name: _whole(name, shape, next(i for i in inputs if i.name == name)) for name, shape in shapes.items()}
     for info in inputs:
         if info.name in shapes:
-            _unify(info, tuple(shapes[info.name]), bound)
+            _unify(info, whole[info.name], bound)
+    bound |= named_expressions(sorted(symbols), bound)
     _all_bound(inputs, shapes, bound)
-    return {info.name: _static(info, shapes, bound) for info in inputs}
+    return {info.name: _static(info, whole, bound) for info in inputs}
+
+
+def _whole(name: str, shape: Sequence[Spec], info: TensorInfo) -> tuple[int, ...]:
+    """A shape that a caller gave; a range is called as the model calls the dim."""
+    declared = info.shape or ()
+    names = [declared[i] if i < len(declared) else f"{name}.{i}" for i in range(len(shape))]
+    called = [dim if isinstance(dim, str) else f"{name}.{i}" for i, dim in enumerate(names)]
+    return tuple(resolve_dims({dim: _spec(name, extent)})[dim] for dim, extent in zip(called, shape))
 
 
 def _static(info: TensorInfo, shapes: Mapping[str, Sequence[int]], bound: Mapping[str, int]) -> tuple[int, ...]:
@@ -96,15 +108,22 @@ def _unify(info: TensorInfo, shape: tuple[int, ...], bound: dict[str, int]) -> N
             raise UsageError(f"input {info.name!r}: extent {extent} of axis {axis} contradicts: {what}")
 
 
+def _spec(name: str, extent: Spec) -> Spec:
+    return extent if isinstance(extent, str | Extent) else _extent(name, extent)
+
+
 def _extent(name: str, extent: object) -> int:
+    if isinstance(extent, Extent):
+        return extent
     if isinstance(extent, bool) or not isinstance(extent, SupportsIndex) or index(extent) < 0:
         raise UsageError(f"{name!r}: extent {extent!r} is not a whole number of at least 0")
     return index(extent)
 
 
-def _all_bound(inputs: Sequence[TensorInfo], shapes: Mapping[str, Sequence[int]], bound: Mapping[str, int]) -> None:
+def _all_bound(inputs: Sequence[TensorInfo], shapes: Iterable[str], bound: Mapping[str, int]) -> None:
     open_dims: dict[str, str] = {}
-    unranked = [info.name for info in inputs if info.shape is None and info.name not in shapes]
+    given = set(shapes)
+    unranked = [info.name for info in inputs if info.shape is None and info.name not in given]
     for info in inputs:
         for dim in info.shape or ():
             if isinstance(dim, str) and dim not in bound:

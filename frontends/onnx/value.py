@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ from xdsl.dialects.builtin import TensorType
 from xdsl.ir import BlockArgument, OpResult, SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.extents import is_bounded
 from mlc.dialects.weights import is_uniform
 
 Array: TypeAlias = NDArray[Any]
@@ -65,6 +66,47 @@ class Value:
         if self._uniform is None:
             self._uniform = is_uniform(self.known)
         return self.known.flat[0] if self._uniform else None
+
+
+class BoundedValue(Value):
+    """A tensor with dims whose extent is known only at run time; ``shape`` has an `Extent` for each.
+
+    ``storage`` is the static tensor of full capacity that holds it, at the start of each dim. Its elements beyond the
+    extents may be anything, but along the dims ``zero`` they are zeros.
+    """
+
+    __slots__ = ("storage", "zero")
+
+    def __init__(self, shape: Sequence[int], storage: Value, zero: Iterable[int] = ()) -> None:
+        super().__init__(shape, storage.dtype, ssa=storage.ssa)
+        self.storage = storage
+        self.zero = frozenset(zero)
+
+    @property
+    def type(self) -> TensorType[Any]:
+        return self.storage.type
+
+    @property
+    def uniform(self) -> np.generic | None:
+        return self.storage.uniform
+
+
+class ExtentsValue(Value):
+    """A small integer tensor, part of a model's arithmetic on shapes: ``extents`` has an `Extent` at some places."""
+
+    __slots__ = ("extents",)
+
+    def __init__(self, extents: Array, dtype: DTypeLike = np.int64) -> None:
+        super().__init__(extents.shape, dtype)
+        self.extents = extents
+
+
+def extents_value(extents: Any, dtype: DTypeLike = np.int64) -> Value:
+    """An integer tensor with these elements, known where all of them are numbers."""
+    array = np.array(extents, object)
+    if is_bounded(array.flat):
+        return ExtentsValue(array, dtype)
+    return Value(array.shape, dtype, known=array.astype(dtype))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mlc.emulation import EmulatedModel
     from mlc.model import CompiledModel
 
-_SHAPE = re.compile(r"(?P<name>.+):(?P<dims>\d+(x\d+)*|scalar)")
+_SHAPE = re.compile(r"(?P<name>.+):(?P<dims>\d+(\.\.\d+)?(x\d+(\.\.\d+)?)*|scalar)")
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, metavar: str = "MODEL") -> None:
@@ -29,7 +29,11 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, metavar: str = "MODE
         help="shape of an input whose dims are symbolic (again for each input)",
     )
     parser.add_argument(
-        "--dim", action="append", default=[], metavar="NAME=VALUE", help="extent of a symbolic dim (again for each dim)"
+        "--dim",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="extent of a symbolic dim, or a range of them like 1..512 (again for each dim)",
     )
     parser.add_argument("--target", default="native", help="machine to compile for (see `mlc targets`)")
     parser.add_argument("--mcpu", default="", metavar="CPU", help="LLVM's name of the processor to tune for")
@@ -109,21 +113,23 @@ def runnable_model(maker: Maker, args: argparse.Namespace) -> CompiledModel | Em
     return EmulatedModel.of(maker.built(), find_emulator(target, args.emulator))
 
 
-def parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """``x:1x3x224x224`` as name and shape; the name may hold colons."""
+def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
+    """``x:1x3x224x224`` as name and shape; the name may hold colons. A dim may be a range: ``1..512``."""
     match = _SHAPE.fullmatch(text)
     if match is None:
         raise UsageError(f"bad shape {text!r}", hint="write NAME:1x3x224x224, and NAME:scalar for rank 0")
     dims = match["dims"]
-    return match["name"], () if dims == "scalar" else tuple(map(int, dims.split("x")))
+    return match["name"], () if dims == "scalar" else tuple(
+        int(dim) if dim.isdigit() else dim for dim in dims.split("x")
+    )
 
 
-def parse_dim(text: str) -> tuple[str, int]:
-    """``batch=1`` as name and extent."""
+def parse_dim(text: str) -> tuple[str, int | str]:
+    """``batch=1`` as name and extent; ``seq=1..512`` and ``total=past + 1`` have texts."""
     name, equals, value = text.rpartition("=")
-    if not (name and equals and value.isdigit()):
-        raise UsageError(f"bad dim {text!r}", hint="write --dim batch=1")
-    return name, int(value)
+    if not (name and equals and value):
+        raise UsageError(f"bad dim {text!r}", hint="write --dim batch=1, or --dim seq=1..512")
+    return name, int(value) if value.isdigit() else value
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mlc.dialects.extents import greatest
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
@@ -51,7 +52,7 @@ def range_(b: Builder, node: Node) -> Value:
         raise node.invalid("delta is zero")
     dtype = node.input(0).dtype
     if not is_float(node.input(0)):
-        steps = b.iota((max(0, -((start - limit) // delta)),), 0)
+        steps = b.iota((greatest(0, -((start - limit) // delta)),), 0)
         return b.cast(b.add(b.mul(steps, delta), start), dtype)
     steps = b.iota((max(0, math.ceil((limit - start) / delta)),), 0)
     wide = np.float64 if dtype == np.float64 else np.float32

@@ -8,22 +8,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlc.dialects import hlt
+from mlc.dialects.extents import broadcast_shapes, greatest, is_bounded, least
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
-from mlc.frontends.onnx.value import Value
+from mlc.frontends.onnx.value import Value, extents_value
 
 
 @onnx_op("Shape")
 def shape(b: Builder, node: Node) -> Value:
     """A slice of the shape; out-of-range bounds clamp as Python's do."""
     extents = node.input(0).shape[node.int("start", 0) : node.int("end", None)]
-    return b.constant(np.array(extents, np.int64))
+    return extents_value(extents)
 
 
 @onnx_op("Size")
 def size(b: Builder, node: Node) -> Value:
-    return b.constant(np.array(node.input(0).size, np.int64))
+    return extents_value(node.input(0).size)
 
 
 @onnx_op("Reshape")
@@ -136,6 +137,10 @@ def slice_(b: Builder, node: Node) -> Value:
     begin, sizes, strides = [0] * x.rank, list(x.shape), [1] * x.rank
     reversed_axes: list[int] = []
     for start, end, axis, step in zip(starts, ends, axes, steps):
+        if is_bounded((start, end, x.shape[axis])):
+            begin[axis], sizes[axis], strides[axis] = *_bounded_slice(x.shape[axis], start, end, step), abs(step)
+            reversed_axes += [axis] if step < 0 else []
+            continue
         taken = range(x.shape[axis])[start:end:step]
         backward = step < 0 and len(taken) > 1
         begin[axis] = x.shape[axis] - 1 - taken[0] if backward else taken[0] if taken else 0
@@ -144,6 +149,22 @@ def slice_(b: Builder, node: Node) -> Value:
     if reversed_axes:
         x = b.op(hlt.ReverseOp, x, axes=tuple(sorted(reversed_axes)))
     return b.slice(x, begin, sizes, strides)
+
+
+def _bounded_slice(extent: int, start: int, end: int, step: int) -> tuple[int, int]:
+    """Where a slice of a dim that may be bounded begins, and how many elements it takes.
+
+    With a negative step, both are meant for the dim reversed.
+    """
+    if step < 0:
+        start, end = -1 - start, -1 - end
+    first, last = (_from_front(place, extent) for place in (start, end))
+    return first, (greatest(last - first, 0) + abs(step) - 1) // abs(step)
+
+
+def _from_front(place: int, extent: int) -> int:
+    """A bound as Python's slices take it: counted from the end if negative, then clamped."""
+    return least(place if place >= 0 else greatest(extent + place, 0), extent)
 
 
 @onnx_op("Pad")
@@ -182,7 +203,7 @@ def _crop(b: Builder, node: Node, x: Value, low: Sequence[int], high: Sequence[i
 @onnx_op("Expand")
 def expand(b: Builder, node: Node) -> Value:
     x = node.input(0)
-    return b.broadcast_to(x, np.broadcast_shapes(x.shape, node.known_ints(1, "the shape")))
+    return b.broadcast_to(x, broadcast_shapes(x.shape, node.known_ints(1, "the shape")))
 
 
 @onnx_op("Tile")

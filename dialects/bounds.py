@@ -1,0 +1,82 @@
+"""The signature of a program with bounded dims: which dims there are, and the shapes that depend on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlc.dialects.extents import Extent, Symbol, dim, parse_extent, value_of
+from mlc.errors import ModelError, UsageError
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """``symbols`` get their values from the caller, in this order; ``found`` from the program, as it runs.
+
+    ``inputs`` and ``outputs`` are the shapes of the program's tensors. Where they are bounded, @main has storage of
+    full capacity; its arguments end with the values of ``symbols``, its results with those of ``found``.
+    """
+
+    symbols: tuple[Symbol, ...]
+    found: tuple[Symbol, ...]
+    inputs: tuple[tuple[int, ...], ...]
+    outputs: tuple[tuple[int, ...], ...]
+
+    @property
+    def arguments(self) -> int:
+        """The number of @main's arguments."""
+        return len(self.inputs) + (1 if self.symbols else 0)
+
+    def to_data(self) -> dict[str, Any]:
+        """Plain data for JSON; `of_data` reads it."""
+        return {
+            "dims": [[s.name, s.low, s.high] for s in self.symbols],
+            "found": [[s.name, s.low, s.high] for s in self.found],
+            "inputs": [[str(extent) for extent in shape] for shape in self.inputs],
+            "outputs": [[str(extent) for extent in shape] for shape in self.outputs],
+        }
+
+    @staticmethod
+    def of_data(data: Mapping[str, Any]) -> Bounds:
+        """What `to_data` made; ModelError for anything else."""
+        try:
+            symbols, found = ([Symbol(str(n), int(a), int(z)) for n, a, z in data[key]] for key in ("dims", "found"))
+            names = {symbol.name: dim(symbol) for symbol in (*symbols, *found)}
+            inputs, outputs = (
+                tuple(tuple(parse_extent(text, names) for text in shape) for shape in data[key])
+                for key in ("inputs", "outputs")
+            )
+        except (KeyError, TypeError, ValueError, UsageError) as error:
+            raise ModelError(f"these are no bounds of dims: {error}") from error
+        return Bounds(tuple(symbols), tuple(found), inputs, outputs)
+
+    def solve(self, shapes: Sequence[Sequence[int]]) -> dict[str, int] | None:
+        """The values of the symbols for inputs of these shapes; None when they are none that the bounds allow."""
+        values: dict[str, int] = {}
+        pairs = [pair for shape, given in zip(self.inputs, shapes, strict=True) for pair in zip(shape, given)]
+        if any(len(shape) != len(given) for shape, given in zip(self.inputs, shapes)):
+            return None
+        for extent, number in pairs:
+            symbol = plain_symbol(extent)
+            if symbol is not None:
+                values.setdefault(symbol.name, number)
+        if any(s.name not in values or not s.low <= values[s.name] <= s.high for s in self.symbols):
+            return None
+        return values if all(value_of(extent, values) == number for extent, number in pairs) else None
+
+    def output_shapes(self, values: Mapping[str, int]) -> list[tuple[int, ...]]:
+        """The outputs' shapes, the values of all dims given by name."""
+        return [tuple(value_of(extent, values) for extent in shape) for shape in self.outputs]
+
+    def output_rooms(self, values: Mapping[str, int]) -> list[tuple[int, ...]]:
+        """The outputs' greatest shapes before the program runs: what it finds counts in full."""
+        return self.output_shapes({**values, **{symbol.name: symbol.high for symbol in self.found}})
+
+
+def plain_symbol(extent: int) -> Symbol | None:
+    """The symbol that an extent consists of; None for a number and for expressions."""
+    if not isinstance(extent, Extent):
+        return None
+    symbols = list(extent.symbols)
+    return symbols[0] if len(symbols) == 1 and extent == dim(symbols[0]) else None

@@ -1,0 +1,1 @@
+"""Importing models whose dims are bounded: storage of full capacity, and masks where what lies beyond would count."""

@@ -1,0 +1,1 @@
+"""What each hlt operation does with bounded dims: one function per operation."""
