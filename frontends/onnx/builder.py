@@ -23,6 +23,7 @@ from mlc.dialects.extents import broadcast_shapes
 from mlc.dialects.interpreters import REFERENCES, evaluate
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
+from mlc.errors import MlcError
 from mlc.frontends.onnx.limits import Limits
 from mlc.frontends.onnx.value import Array, Operand, Scalar, Value, is_float, signature_of
 
@@ -88,9 +89,10 @@ class Builder:
     Arguments that are Python numbers stand for a constant of the other operand's shape and element type.
     """
 
-    def __init__(self, block: Block, weights: WeightStore) -> None:
+    def __init__(self, block: Block, weights: WeightStore, around: Builder | None = None) -> None:
         self.block = block
         self.weights = weights
+        self._top: Builder = around._top if around else self
         self._label: StringAttr | None = None
         self._constants: dict[tuple[Attribute, Attribute], SSAValue] = {}
 
@@ -103,6 +105,20 @@ class Builder:
         finally:
             self._label = previous
 
+    @contextmanager
+    def nested(self, block: Block) -> Generator[Builder]:
+        """A builder of a region's block. What an error leaves unfinished is dropped.
+
+        Constants of regions stand in the outermost block: values that are known inside may be so outside, too.
+        """
+        inner = Builder(block, self.weights, self)
+        inner._label = self._label
+        try:
+            yield inner
+        except MlcError:
+            block.drop_all_references()
+            raise
+
     # Operations
 
     def ops(self, make: Maker, *operands: Value | None, **attributes: Any) -> tuple[Value, ...]:
@@ -113,21 +129,26 @@ class Builder:
             if folded is not None:
                 return folded
         op = make(*(None if v is None else self.ssa(v) for v in operands), **attributes)
-        self._insert(op)
-        return tuple(Value(*signature_of(result), ssa=result) for result in op.results)
+        return self.append(op)
 
     def op(self, make: Maker, *operands: Value | None, **attributes: Any) -> Value:
         """The first result of `ops`."""
         return self.ops(make, *operands, **attributes)[0]
 
+    def append(self, op: Operation) -> tuple[Value, ...]:
+        """Append an operation as it is; returns all its results."""
+        self._insert(op)
+        return tuple(Value(*signature_of(result), ssa=result) for result in op.results)
+
     def ssa(self, value: Value) -> SSAValue:
         """The IR's value for ``value``; known contents become a constant operation on first use."""
         if value.ssa is None:
-            op = self._constant(value)
-            value.ssa = self._constants.get((op.value, op.result.type))
+            op, top = self._constant(value), self._top
+            value.ssa = top._constants.get((op.value, op.result.type))
             if value.ssa is None:
-                self._insert(op)
-                value.ssa = self._constants[op.value, op.result.type] = op.result
+                self._name(op)
+                top.block.add_op(op)
+                value.ssa = top._constants[op.value, op.result.type] = op.result
         return value.ssa
 
     def _insert(self, op: Operation) -> None:

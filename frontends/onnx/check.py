@@ -193,13 +193,13 @@ def _distinct(kind: str, names: Sequence[str]) -> set[str]:
 
 
 def _producers(graph: GraphProto | FunctionProto, scope: _Scope) -> dict[str, int]:
-    """Which node makes which name; each name is made once and shadows nothing."""
+    """Which node makes which name; each name is made once in its graph, and may hide one of a graph around."""
     producer: dict[str, int] = {}
     for index, node in enumerate(graph.node):
         for name in node.output:
             if not name:
                 continue
-            if name in producer or name in scope:
+            if name in producer or name in scope.names:
                 raise ModelError(f"output {name!r} is already defined", node=node_label(node))
             producer[name] = index
     return producer

@@ -142,7 +142,7 @@ def specialize(loaded: LoadedModel, inputs: Mapping[str, Array]) -> ImportedMode
         try:
             return import_model(loaded, shapes=shapes, values=values)
         except DataDependentError as error:
-            needed = {names[position] for position in error.arguments} - values.keys()
+            needed = {names[argument.index] for argument in error.arguments} - values.keys()
             if not needed:
                 raise
             values.update({name: np.asarray(inputs[name]) for name in names if name in needed})

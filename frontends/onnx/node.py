@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
+from xdsl.ir import BlockArgument
 
 from mlc.dialects.extents import undecided
 from mlc.errors import ModelError, UnsupportedError
@@ -25,12 +26,26 @@ READ_LIMIT = 1 << 22
 class DataDependentError(UnsupportedError):
     """Something that shapes the program depends on run-time data.
 
-    Importing again with the values known of the inputs at positions ``arguments`` helps, unless they are.
+    Importing again with the values known of the inputs that are ``arguments`` helps, unless they are.
     """
 
-    def __init__(self, message: str, *, node: str, arguments: frozenset[int]) -> None:
+    def __init__(self, message: str, *, node: str, arguments: frozenset[BlockArgument]) -> None:
         super().__init__(message, node=node, hint="it has to be constant once the input shapes are known")
         self.arguments = arguments
+
+
+@dataclass
+class Repetitions:
+    """A budget of the whole model: ``nodes`` that may still be imported for one more iteration of some loop."""
+
+    nodes: int = 1 << 15
+
+    def take(self, nodes: int) -> bool:
+        """Take so many nodes out of the budget, if it has them."""
+        if nodes > self.nodes:
+            return False
+        self.nodes -= nodes
+        return True
 
 
 class Surroundings(Protocol):
@@ -40,8 +55,19 @@ class Surroundings(Protocol):
         """The contents of a tensor that ``owner`` holds, as a known value."""
         ...
 
-    def import_subgraph(self, builder: Builder, graph: GraphProto, inputs: Sequence[Entry] = ()) -> list[Entry]:
-        """Imports ``graph`` in place with these inputs, seeing the names around the node; returns its outputs."""
+    def import_subgraph(
+        self,
+        builder: Builder,
+        graph: GraphProto,
+        inputs: Sequence[Entry] = (),
+        wanted: Sequence[bool] | None = None,
+    ) -> list[Entry | None]:
+        """Imports ``graph`` in place, seeing the names around the node; returns its outputs, None if not wanted."""
+        ...
+
+    @property
+    def repetitions(self) -> Repetitions:
+        """How often loop bodies may still be imported again."""
         ...
 
 
@@ -121,14 +147,21 @@ class Node:
         """The contents of input ``index``; UnsupportedError when they depend on run-time data."""
         return self.contents(self.input(index), what)
 
+    def depends_on_data(self, what: str, *values: Value) -> DataDependentError:
+        """The error to raise where ``what`` depends on run-time data: on these values."""
+        arguments = frozenset(argument for value in values for argument in arguments_behind(value))
+        return DataDependentError(f"{what} depends on run-time data", node=self.label, arguments=arguments)
+
+    def entry(self, index: int) -> Entry | None:
+        """Input ``index``, a tensor or a sequence; None when it is left out."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
     def contents(self, value: Value, what: str) -> Array:
         """The contents of a value; DataDependentError when only known at run time, UnsupportedError when large."""
         if isinstance(value, ExtentsValue):
             raise undecided(what, *value.extents.flat)
         if value.known is None:
-            raise DataDependentError(
-                f"{what} depends on run-time data", node=self.label, arguments=arguments_behind(value)
-            )
+            raise self.depends_on_data(what, value)
         if value.size > READ_LIMIT:
             raise self.unsupported(f"{what} has {value.size} elements, more than are read while importing")
         return value.known

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -40,6 +40,9 @@ class Facts:
     constants: dict[str, TensorProto] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     taken: set[str] = field(default_factory=set)
+    made: set[str] = field(default_factory=set)
+    repeated: set[str] = field(default_factory=set)
+    """Names that are made in several graphs: none of them counts as a constant."""
 
     @staticmethod
     def of(model: ModelProto, weights: WeightStore) -> Facts:
@@ -56,7 +59,13 @@ class Facts:
             facts._add_nodes(all_nodes(function.node))
         return facts
 
+    def _make(self, names: Iterable[str]) -> None:
+        """Note what a graph or a node makes."""
+        for name in names:
+            (self.repeated if name in self.made else self.made).add(name)
+
     def _add_graph(self, graph: GraphProto) -> None:
+        self._make({value.name for value in graph.input} | {tensor.name for tensor in graph.initializer})
         self.used.update(value.name for value in graph.output)
         for value in (*graph.input, *graph.value_info, *graph.output):
             tensor = value.type.tensor_type
@@ -68,6 +77,7 @@ class Facts:
         for node in nodes:
             self.used.update(node.input)
             self.taken.update(node.output)
+            self._make(name for name in node.output if name)
             if node.op_type == "Constant" and not node.domain and node.attribute[:1]:
                 self.constants[node.output[0]] = node.attribute[0].t
 
@@ -180,7 +190,7 @@ class Edit:
     def constant_value(self, name: str) -> Array | None:
         """The value of an input that is an initializer or a ``Constant``."""
         tensor = self.facts.constants.get(name)
-        if tensor is None or not tensor.data_type:
+        if tensor is None or not tensor.data_type or name in self.facts.repeated:
             return None
         weight = weight_name(tensor)
         return numpy_helper.to_array(tensor) if weight is None else self.facts.weights.array(weight)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import numpy as np
-from onnx import AttributeProto, TensorProto
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto, ValueInfoProto, helper
 
 from mlc.frontends.onnx.opset_edit import Edit
 
@@ -266,6 +266,32 @@ _REDUCTIONS = ("L1", "L2", "LogSum", "LogSumExp", "Max", "Mean", "Min", "Prod", 
 _SOFTMAXES = ("Softmax", "LogSoftmax", "Hardmax")
 _RECURRENT = ("RNN", "GRU", "LSTM")
 
+
+def scan_batch(edit: Edit) -> None:
+    """Before opset 9, a Scan ran for each entry of a batch, dim 0 of all operands: now a Scan around a Scan."""
+    if edit.input(0):
+        raise edit.unsupported("sequence lengths of Scan in opset 8 are not supported")
+    inner = NodeProto()
+    inner.CopyFrom(edit.node)
+    directions = edit.take("directions")
+    operands = list(edit.node.input[1:])
+    inputs = [edit.facts.fresh(f"{name}.entry") for name in operands]
+    outputs = [edit.facts.fresh(f"{name}.entry") for name in edit.node.output]
+    del inner.input[:], inner.output[:], inner.attribute[:]
+    inner.input.extend(inputs)
+    inner.output.extend(outputs)
+    inner.attribute.extend(edit.node.attribute)
+    if directions is not None:
+        inner.attribute.append(helper.make_attribute("scan_input_directions", list(directions.ints)))
+    body = GraphProto(name="entry", node=[inner])
+    body.input.extend(ValueInfoProto(name=name) for name in inputs)
+    body.output.extend(ValueInfoProto(name=name) for name in outputs)
+    del edit.node.input[:]
+    edit.node.input.extend(operands)
+    edit.put("body", body)
+    edit.put("num_scan_inputs", len(operands))
+
+
 STEPS: Final[dict[tuple[str, int], Step]] = {
     **{(op, 7): legacy_broadcast for op in _BROADCASTING},
     **{(f"Reduce{kind}", 18): to_inputs(axes=1) for kind in _REDUCTIONS},
@@ -294,7 +320,7 @@ STEPS: Final[dict[tuple[str, int], Step]] = {
     ("Resize", 11): explicit_sampling,
     ("Resize", 13): absent_not_empty,
     ("RoiAlign", 16): default("coordinate_transformation_mode", "output_half_pixel"),
-    ("Scan", 9): refuse("Scan of opset 8 is not supported"),
+    ("Scan", 9): scan_batch,
     ("Scatter", 11): renamed("ScatterElements"),
     ("Selu", 6): both(default("alpha", 1.6732), default("gamma", 1.0507)),
     ("Slice", 10): to_inputs(starts=1, ends=2, axes=3),

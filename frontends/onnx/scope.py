@@ -13,7 +13,7 @@ from mlc.errors import ModelError, UnsupportedError
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
 from mlc.frontends.onnx.functions import Functions, Live, live, reject_unsupported
-from mlc.frontends.onnx.node import Node, canonical, label_of
+from mlc.frontends.onnx.node import Node, Repetitions, canonical, label_of
 from mlc.frontends.onnx.schema import default_attributes
 from mlc.frontends.onnx.tensors import weight_name
 from mlc.frontends.onnx.value import Absent, Entry, TensorList, Value
@@ -43,6 +43,7 @@ class Scope:
     depth: int = 0
     prefix: str = ""
     owner: str | None = None
+    repetitions: Repetitions = field(default_factory=Repetitions)
 
     # Names
 
@@ -92,24 +93,36 @@ class Scope:
                     raise UnsupportedError(error.message, node=label, hint=error.hint) from error
             self._bind(node, outputs)
 
-    def import_subgraph(self, builder: Builder, graph: GraphProto, inputs: Sequence[Entry] = ()) -> list[Entry]:
-        """Imports ``graph`` in place with these inputs, seeing the names around; returns its outputs."""
-        outputs = [output.name for output in graph.output]
-        body = live(graph.node, outputs)
+    def import_subgraph(
+        self,
+        builder: Builder,
+        graph: GraphProto,
+        inputs: Sequence[Entry] = (),
+        wanted: Sequence[bool] | None = None,
+    ) -> list[Entry | None]:
+        """Imports ``graph`` in place, seeing the names around; returns its outputs, None for those not ``wanted``."""
+        outputs = [
+            name if take else None
+            for name, take in zip(
+                [output.name for output in graph.output], wanted or [True] * len(graph.output), strict=True
+            )
+        ]
+        body = live(graph.node, [name for name in outputs if name is not None])
         reject_unsupported(body.nodes, self.functions, owner=self.owner)
         inner = Scope(
             self.loaded,
             self.functions,
-            {value.name: entry for value, entry in zip(graph.input, inputs)},
+            dict(zip([value.name for value in graph.input], inputs)),
             initializers_of(graph),
             self.attributes,
             parent=self,
             depth=self._deeper(),
             prefix=self.prefix,
             owner=self.owner,
+            repetitions=self.repetitions,
         )
         inner.run(builder, body)
-        return [inner.result(name) for name in outputs]
+        return [None if name is None else inner.result(name) for name in outputs]
 
     def _node(self, proto: NodeProto, label: str, used: frozenset[str]) -> Node:
         domain = canonical(proto.domain)
@@ -174,6 +187,7 @@ class Scope:
             depth=self._deeper(),
             prefix=prefix,
             owner=owner,
+            repetitions=self.repetitions,
         )
         wanted = [name if used else None for name, used in zip(function.output, node.used)]
         inner.run(builder, live(function.node, [name for name in wanted if name is not None]))

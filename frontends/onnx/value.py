@@ -140,18 +140,42 @@ def is_float(value: Value) -> bool:
     return hlt.is_float(hlt.element_type(value.dtype))
 
 
-def arguments_behind(value: Value) -> frozenset[int]:
-    """The positions of the function's arguments that ``value`` is computed from."""
+def arguments_behind(value: Value) -> frozenset[BlockArgument]:
+    """The arguments, of the function or of a loop's body around it, that ``value`` is computed from."""
     pending = [] if value.ssa is None else [value.ssa]
     seen: set[SSAValue] = set()
-    found: set[int] = set()
+    found: set[BlockArgument] = set()
     while pending:
         ssa = pending.pop()
         if ssa in seen:
             continue
         seen.add(ssa)
         if isinstance(ssa, BlockArgument):
-            found.add(ssa.index)
+            found.add(ssa)
         elif isinstance(ssa, OpResult):
-            pending.extend(ssa.op.operands)
+            pending.extend((*ssa.op.operands, *hlt.captured(ssa.op)))
     return frozenset(found)
+
+
+def tensors_of(entry: Entry | None) -> tuple[Value, ...]:
+    """The tensors that an entry consists of."""
+    if isinstance(entry, TensorList):
+        return entry.items
+    return (entry,) if isinstance(entry, Value) else ()
+
+
+def same_value(x: Entry, y: Entry) -> bool:
+    """Whether two entries are known to have the same contents."""
+    if not isinstance(x, Value) or not isinstance(y, Value):
+        return x is y
+    if x is y or (x.ssa is not None and x.ssa is y.ssa):
+        return True
+    if x.known is None or y.known is None or x.shape != y.shape or x.dtype != y.dtype:
+        return False
+    if x.uniform is not None and y.uniform is not None:
+        return x.uniform.tobytes() == y.uniform.tobytes()
+    return x.size <= SMALL and x.known.tobytes() == y.known.tobytes()
+
+
+SMALL = 1 << 12
+"""The most elements that are compared one by one."""

@@ -159,12 +159,12 @@ class _Pulled:
         """Consider the makers of the operands of ``op``, which may be computed at ``level`` and below."""
         for index, operand in enumerate(op.operands):
             maker = operand.owner
-            if not isinstance(maker, Operation) or maker in self.owned:
+            if not isinstance(maker, Operation) or maker in self.owned or maker not in self._places:
                 continue
             allowed = prologue(op, index)
             allowed = allowed if level is None else min(allowed, level)
             if maker not in self._levels:
-                heapq.heappush(self._waiting, (-self._places.get(maker, 0), maker))
+                heapq.heappush(self._waiting, (-self._places[maker], maker))
             self._levels[maker] = min(allowed, self._levels.get(maker, allowed))
 
     def _decide(self, op: Operation) -> None:
@@ -177,7 +177,7 @@ class _Pulled:
         self._ask(op, min(level, Prologue.CHEAP) if isinstance(op, hlt.BroadcastOp) else level)
 
     def _allowed(self, op: Operation, level: Prologue) -> bool:
-        if op not in self._places or op in self._claimed or level == Prologue.NOTHING or MATERIALIZE in op.attributes:
+        if op in self._claimed or level == Prologue.NOTHING or MATERIALIZE in op.attributes:
             return False
         if isinstance(op, hlt.ReshapeOp):
             return self._worth_reading_through(op, level)

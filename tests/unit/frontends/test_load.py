@@ -248,7 +248,7 @@ BAD_NAMES: dict[str, tuple[ModelProto, str]] = {
         model_of(
             [node("If", "x", "y", then_branch=helper.make_graph([node("Relu", "x", "x")], "then", [], [value("x")]))]
         ),
-        "'x' is already defined",
+        "cycle",
     ),
 }
 

@@ -396,7 +396,7 @@ def test_the_two_spellings_of_the_default_domain() -> None:
     ("opset", "old", "error", "message"),
     [
         (9, node("Round", "x"), ModelError, "opset 9 has no such operator; it came with opset 11"),
-        (8, node("Scan", "", "x", num_scan_inputs=1), UnsupportedError, "Scan of opset 8"),
+        (8, node("Scan", "x", "x", num_scan_inputs=1), UnsupportedError, "sequence lengths of Scan"),
         (1, node("Split", "x"), ModelError, "'axis' is missing"),
         (1, node("Upsample", "x"), ModelError, "height_scale or width_scale is missing"),
         (1, node("Cast", "x", to="FLOTA"), ModelError, "no element type"),
