@@ -152,10 +152,6 @@ class Node:
         arguments = frozenset(argument for value in values for argument in arguments_behind(value))
         return DataDependentError(f"{what} depends on run-time data", node=self.label, arguments=arguments)
 
-    def entry(self, index: int) -> Entry | None:
-        """Input ``index``, a tensor or a sequence; None when it is left out."""
-        return self.inputs[index] if index < len(self.inputs) else None
-
     def contents(self, value: Value, what: str) -> Array:
         """The contents of a value; DataDependentError when only known at run time, UnsupportedError when large."""
         if isinstance(value, ExtentsValue):
