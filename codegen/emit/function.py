@@ -126,9 +126,10 @@ class FunctionEmitter:
         for buffer, path in self.prefixes.get(iv, ()):
             outer = self.pointers[buffer, path[:-1]]
             offset = self._scaled(self.ivs[iv], path[-1][1])
-            self.pointers[buffer, path] = self.out.value(
-                f"getelementptr inbounds i8, ptr {outer}, {self.index} {offset}"
-            )
+            address = self.out.value(f"getelementptr inbounds i8, ptr {outer}, {self.index} {offset}")
+            if self.target.proven_offsets:  # strength reduction would rewrite it into one that may wrap
+                address = self.out.value(f"freeze ptr {address}")
+            self.pointers[buffer, path] = address
 
     def _scaled(self, iv: str, factor: int) -> str:
         return iv if factor == 1 else self.out.value(f"mul nsw {self.index} {iv}, {factor}")

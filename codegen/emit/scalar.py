@@ -147,7 +147,7 @@ def _fma(ctx: Lanes, op: Operation, args: list[str]) -> str:
     type_ = ctx.type(element)
     if not ctx.target.fma:
         product = ctx.out.value(f"fmul {type_} {args[0]}, {args[1]}")
-        return ctx.out.value(f"fadd {type_} {product}, {args[2]}")
+        return ctx.out.value(f"fadd {type_} {args[2]}, {product}")
     return ctx.out.call(type_, f"llvm.fma.{ctx.suffix(element)}", [(type_, a) for a in args])
 
 

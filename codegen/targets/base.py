@@ -64,6 +64,10 @@ class Target:
     ``pointer_bytes`` is the size of an address (and of C's long and size_t); ``abi`` names the calling convention
     where LLVM does not derive it from the triple.
 
+    ``unroll_budget`` is how many operations an unrolled tile may have and still run at full speed (on CPUs, from the
+    decoded-instruction cache), ``reduction_unroll`` how many steps of a product's reduction it takes. Where
+    ``proven_offsets``, LLVM folds an offset into an access only if it can prove that the address does not wrap.
+
     ``container`` is the format of objects (``macho`` and ``coff``: those of macOS and Windows), ``relocation`` LLVM's
     name of how code finds addresses;
     without ``threads`` code runs on the calling thread only.
@@ -103,6 +107,9 @@ class Target:
     in_order: bool = False
     spec: str = ""
     abilities_from: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    unroll_budget: int = 126
+    reduction_unroll: int = 4
+    proven_offsets: bool = False
     container: Literal["elf", "wasm", "macho", "coff"] = "elf"
     relocation: Literal["pic", "static"] = "pic"
     threads: bool = True

@@ -56,8 +56,20 @@ class Listing:
     def innermost_loops(self) -> list[Listing]:
         """The loops that hold no other loop, in order."""
         spans = [(start, end) for end in range(len(self.instructions)) if (start := self._back(end)) is not None]
+        spans += self._blocks()
         inner = [s for s in spans if not any(o != s and s[0] <= o[0] and o[1] <= s[1] for o in spans)]
         return [Listing(self.instructions[start : end + 1], {}) for start, end in inner]
+
+    def _blocks(self) -> list[tuple[int, int]]:
+        """Where WebAssembly's loops begin and end."""
+        spans: list[tuple[int, int]] = []
+        starts: list[int] = []
+        for position, instruction in enumerate(self.instructions):
+            if instruction.mnemonic == "loop":
+                starts.append(position)
+            elif instruction.mnemonic == "end_loop":
+                spans.append((starts.pop(), position))
+        return spans
 
     def _back(self, position: int) -> int | None:
         """Where the instruction jumps back to, if it does."""

@@ -7,8 +7,8 @@ module = program([tensor_type((4, 8), f32)], lambda b, v: b(hlt.ExpOp(*v)))
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,6 @@ from xdsl.passes import ModulePass
 from mlc.dialects import hlt
 from mlc.dialects.hlt.dtypes import numpy_dtype
 from mlc.dialects.weights import WeightStore
-
-if TYPE_CHECKING:
-    from mlc.build import Frame
-    from mlc.codegen.artefact import Artefact
-    from mlc.codegen.weights import WeightsImage
 
 Array: TypeAlias = NDArray[Any]
 
@@ -97,33 +92,11 @@ def compile_kernels(
 
     ``passes`` take the graph to fusions (by default `legalizing_passes`). Every pass is verified.
     """
+    from mlc.build import build_frame
     from mlc.codegen.artefact import Artefact
     from mlc.codegen.jit import Library, Session
-
-    store = WeightStore() if weights is None else weights
-    frame, scheduled = _lower(module, target, threads, passes, store)
-    library = Library.load(Artefact.compile(frame.program, frame.kernels, jobs=1).shared_library())
-    image = _pack(frame, store)
-    session = Session(library, "model", threads=threads, weights=image if frame.payload.size else None)
-    return Compiled(session, frame.program.outputs, scheduled)
-
-
-def compile_artefact(module: ModuleOp, *, target: str, weights: WeightStore | None = None) -> Artefact:
-    """Compile ``@main`` of a module, which is consumed, for any target: one thread, weights embedded."""
-    from mlc.codegen.artefact import Artefact
-
-    store = WeightStore() if weights is None else weights
-    frame, _ = _lower(module, target, 1, None, store)
-    program = replace(frame.program, embedded_weights=True)
-    return Artefact.compile(program, frame.kernels, jobs=1, weights=_pack(frame, store).region.view)
-
-
-def _lower(
-    module: ModuleOp, target: str, threads: int, passes: Iterable[ModulePass] | None, store: WeightStore
-) -> tuple[Frame, ModuleOp]:
-    """A module's kernels and their calls, and its scheduled form."""
-    from mlc.build import build_frame
     from mlc.codegen.targets import find_target
+    from mlc.codegen.weights import WeightsImage
     from mlc.dialects.context import CompilerContext
     from mlc.lowering.kernels.program import lower_program
     from mlc.pass_manager import PassManager, Watch
@@ -131,6 +104,7 @@ def _lower(
     from mlc.registry import dialects
 
     found = find_target(target)
+    store = WeightStore() if weights is None else weights
     manager = PassManager(CompilerContext.of(dialects(), store), Watch(verify_each=True))
     manager.run(module, legalizing_passes() if passes is None else passes)
     scheduled = lower_program(module)
@@ -145,18 +119,13 @@ def _lower(
         threads=threads > 1,
         weights_sha256=SEALED,
     )
-    return frame, scheduled
-
-
-def _pack(frame: Frame, store: WeightStore) -> WeightsImage:
-    """The weights as the kernels read them."""
-    from mlc.codegen.weights import WeightsImage
-
+    library = Library.load(Artefact.compile(frame.program, frame.kernels, jobs=1).shared_library())
     image = WeightsImage.allocate(frame.payload.size)
     for offset, array in frame.payload.arrays(store):
         image.payload[offset : offset + array.nbytes] = np.ascontiguousarray(array).tobytes()
     image.seal(SEALED)
-    return image
+    session = Session(library, "model", threads=threads, weights=image if frame.payload.size else None)
+    return Compiled(session, frame.program.outputs, scheduled)
 
 
 def _named(prefix: str, types: Iterable[Any]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Whole models in shared libraries that mlc linked, run on emulated processors, agree with the reference."""
+"""Whole models in libraries and modules that mlc linked agree with the reference, on emulated processors and in node."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from xdsl.dialects.builtin import f16, f64, i8, i32, i64
 from benchmarks.zoo import build
 from mlc.codegen.targets import find_target
 from mlc.testing.cross import MACHINES, Emulated
-from mlc.testing.libraries import Case, Outcome, onnx_cases, program_case, run_libraries
+from mlc.testing.libraries import Case, Job, Outcome, onnx_cases, program_case, run_libraries
 from mlc.testing.networks import NETWORKS
+from mlc.testing.node import Node, run_modules
 from mlc.testing.programs import Program, programs
 
 PROGRAMS = 32
@@ -43,14 +44,26 @@ def drawn(count: int) -> list[Program]:
     return found
 
 
-TARGETS = tuple(dict.fromkeys(target for target, _, _ in MACHINES.values()))
+TARGETS = (*dict.fromkeys(target for target, _, _ in MACHINES.values()), "wasm32")
+
+
+def threads_of(target: str) -> tuple[int, ...]:
+    """Numbers of threads to try."""
+    return (1, 2) if find_target(target).threads else (1,)
+
+
+def runs(target: str, jobs: list[Job], folder: Path) -> dict[str, list[Outcome]]:
+    """The outcomes on every machine that the target's code must run on."""
+    if target == "wasm32":
+        return {"node": run_modules(Node(find_target(target)), jobs, folder)}
+    names = [name for name, entry in MACHINES.items() if entry[0] == target]
+    return {name: run_libraries(Emulated.named(name), jobs, folder) for name in names}
 
 
 def complaints(target: str, cases: dict[str, Case], folder: Path) -> list[str]:
     """What is wrong on any machine that the target's code must run on."""
     found: list[str] = []
-    for name in (name for name, entry in MACHINES.items() if entry[0] == target):
-        outcomes = run_libraries(Emulated.named(name), [case.job for case in cases.values()], folder)
+    for name, outcomes in runs(target, [case.job for case in cases.values()], folder).items():
         for (what, case), outcome in zip(cases.items(), outcomes):
             found += [f"{what} on {name}: {line}" for line in case.complaints(outcome)]
     return found
@@ -68,16 +81,18 @@ def test_networks(target: str, tmp_path: Path) -> None:
     cases = {
         f"{what}, {case.job.threads} threads": case
         for what, make in NETWORKS.items()
-        for case in onnx_cases(make(), target)
+        for case in onnx_cases(make(), target, threads_of(target))
     }
     assert complaints(target, cases, tmp_path) == []
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_drawn_programs(target: str, tmp_path: Path) -> None:
-    machine, found = find_target(target), drawn(PROGRAMS)
+    machine, found, threads = find_target(target), drawn(PROGRAMS), threads_of(target)
     assert len(found) >= 30
-    cases = {f"{i}: {program}": program_case(program, machine, 1 + i % 2) for i, program in enumerate(found)}
+    cases = {
+        f"{i}: {program}": program_case(program, machine, threads[i % len(threads)]) for i, program in enumerate(found)
+    }
     assert complaints(target, cases, tmp_path) == []
 
 
@@ -89,11 +104,11 @@ def smaller(model: ModelProto, size: int) -> ModelProto:
     return model
 
 
-@pytest.mark.parametrize("target", ["aarch64", "armv7"])
+@pytest.mark.parametrize("target", ["aarch64", "armv7", "wasm32"])
 @pytest.mark.parametrize("architecture", ["squeezenet1_1", "mobilenet_v2"])
 def test_whole_models_on_small_images(architecture: str, target: str, tmp_path: Path) -> None:
     """All layers at 64 x 64: an emulator takes minutes for 224 x 224."""
-    (case,) = onnx_cases(smaller(build(architecture), 64), target, threads=(2,))
+    (case,) = onnx_cases(smaller(build(architecture), 64), target, threads_of(target)[-1:])
     assert complaints(target, {architecture: case}, tmp_path) == []
 
 

@@ -1,4 +1,4 @@
-"""WebAssembly in node: kernels from the same loop IR, random programs and whole models agree with the reference."""
+"""WebAssembly in node: kernels from the same loop IR agree with the reference."""
 
 from __future__ import annotations
 

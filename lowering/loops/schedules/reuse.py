@@ -12,9 +12,7 @@ from math import prod
 
 from mlc.dialects.loop import Level, Plan
 from mlc.lowering.loops.levels import ceil_div
-from mlc.lowering.loops.schedules.space import UNROLL_BUDGET, Space
-
-REDUCTION_UNROLL = 4
+from mlc.lowering.loops.schedules.space import Space
 
 PREFETCH_BYTES = 256 << 10
 PREFETCH_ROWS = 8
@@ -130,12 +128,13 @@ def _unrolled(space: Space, accumulators: int) -> tuple[str, int]:
     factors = space.facts.factors
     name = min(space.reduction_order(), key=lambda n: min((abs(o.step(n)) or 1 << 40 for o in factors), default=0))
     extent = space.extents[name]
-    most = max(1, UNROLL_BUDGET // max(1, accumulators))
-    if extent <= min(most, 2 * REDUCTION_UNROLL):
+    most = max(1, space.target.unroll_budget // max(1, accumulators))
+    unroll = space.target.reduction_unroll
+    if extent <= min(most, 2 * unroll):
         return name, extent
     if space.target.splat == "lane" and extent >= space.width:
         return name, space.whole_steps(name, space.width)
-    return name, space.whole_steps(name, min(REDUCTION_UNROLL, most))
+    return name, space.whole_steps(name, min(unroll, most))
 
 
 def _reduction_loops(space: Space, inner: str, take: int) -> list[Level]:

@@ -9,9 +9,6 @@ from mlc.dialects.loop import ComputeOp, Level
 from mlc.lowering.loops.facts import Facts, Operand
 from mlc.lowering.loops.levels import element_bytes
 
-UNROLL_BUDGET = 126
-"""Operations per unrolled tile that still run at full speed from the decoded-instruction cache."""
-
 MANY_REGISTERS = 32
 
 

@@ -12,7 +12,7 @@ from math import prod
 from mlc.dialects.loop import Level, Plan
 from mlc.lowering.loops.check_schedule import is_repeatable
 from mlc.lowering.loops.levels import ceil_div
-from mlc.lowering.loops.schedules.space import UNROLL_BUDGET, Space
+from mlc.lowering.loops.schedules.space import Space
 
 OUTPUTS = ((2, 7), (2, 4))
 """Outputs per tile along the two innermost spatial dims, with many registers and with few."""
@@ -64,7 +64,7 @@ def _rows(space: Space, lane: str) -> dict[str, int]:
 def _unrolled(space: Space, windows: list[str], outputs: int) -> list[str]:
     """The window dims to unroll: all of them, or the inner ones, within the code budget."""
     kept = [r for r in space.reduction_order() if r in windows]
-    while kept and prod(space.extents[r] for r in kept) * outputs > UNROLL_BUDGET:
+    while kept and prod(space.extents[r] for r in kept) * outputs > space.target.unroll_budget:
         kept = kept[1:]
     return kept
 

@@ -50,8 +50,9 @@ def change(tile: TileOp, text: str, number: int = 0) -> None:
         ("a/2 b/8 a* b* b@4", "5x19", "a, b"),
         ("b/16 a/1 b* b@16", "5x19", "-a + 4, -b + 18"),
         ("a/1 b/8 b@8", "5x3x8", "a, b//8, b%8"),
+        ("a/1 b/2 b* b@8", "5x3x8", "a, b//8, b%8"),
     ],
-    ids=["tails", "backwards", "blocks"],
+    ids=["tails", "backwards", "blocks", "parts of blocks"],
 )
 def test_accepts(plan: str, shape: str, index: str) -> None:
     check_kernel(lowered(plan, shape, index))
