@@ -1,4 +1,4 @@
-"""Whole models in libraries and modules that mlc linked agree with the reference, on emulated processors and in node."""
+"""Whole models in what mlc linked agree with the reference, on emulated processors and in node."""
 
 from __future__ import annotations
 
