@@ -159,6 +159,16 @@ def raise_status(status: int, name: str | None = None) -> None:
     raise kind(message, node=name)
 
 
+def _unsupported(metadata: dict[str, Any], name: str) -> UnsupportedError:
+    """The error for a processor that lacks something, naming what."""
+    from mlc.codegen.llvm import host_cpu, host_features
+
+    wanted: list[str] = metadata["target"]["features"]
+    missing = [feature for feature in wanted if feature not in host_features()]
+    why = f"this processor ({host_cpu()}) lacks {', '.join(missing) or 'features'} that the artefact was compiled for"
+    return UnsupportedError(why, node=name, hint="compile it with --target=native, or with --multiversion")
+
+
 def _checked(status: int) -> int:
     """The result of a bound step: 0, or the error raised."""
     if status:
@@ -210,7 +220,10 @@ class Session:
         initialize = library.handle[f"{name}_init"]
         initialize.argtypes = [ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int32]
         address, size = (weights.address, weights.size) if weights else (None, 0)
-        raise_status(initialize(memory.address, address, size, threads or available_processors()), name)
+        status = initialize(memory.address, address, size, threads or available_processors())
+        if status == ctx.CPU_UNSUPPORTED:
+            raise _unsupported(self.metadata, name)
+        raise_status(status, name)
         free = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(library.address(f"{name}_free"))
         self._context = _Context(memory, free)
         library.contexts.add(self._context)

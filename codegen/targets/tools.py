@@ -24,7 +24,7 @@ class Tools:
     emulated: frozenset[str] = frozenset()
 
 
-_TOOLS = {
+TOOLS = {
     "x86_64": Tools("x86_64-linux-gnu", "x86_64-linux-musl", "gcc libc6-dev", "qemu-x86_64"),
     "aarch64": Tools(
         "aarch64-linux-gnu",
@@ -54,7 +54,7 @@ _TOOLS = {
 
 def tools_of(target: Target) -> Tools | None:
     """The tools for Linux on the target's architecture; None where mlc knows of none."""
-    return _TOOLS.get(target.triple.partition("-")[0]) if target.system == "linux" else None
+    return TOOLS.get(target.triple.partition("-")[0]) if target.system == "linux" else None
 
 
 def emulator_of(target: Target) -> tuple[str, ...]:

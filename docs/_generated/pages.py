@@ -12,6 +12,7 @@ from mlc.cli.main import COMMANDS
 from mlc.cli.passes import pass_info
 from mlc.cli.targets import facts
 from mlc.codegen.targets import all_targets
+from mlc.codegen.targets.cpus import Family, families
 from mlc.knobs import KNOBS
 from mlc.registry import pass_files
 
@@ -71,7 +72,33 @@ def targets() -> str:
         (f"`{name}`", f"`{target.triple}`", str(facts(target)["vector_bits"]), " ".join(sorted(target.features)))
         for name, target in all_targets().items()
     ]
-    return "# Targets\n\n" + table(("target", "triple", "vector bits", "features"), rows)
+    listing = "# Targets\n\n" + table(("target", "triple", "vector bits", "features"), rows)
+    return "\n\n".join((listing, *map(_family, families().values())))
+
+
+def _family(family: Family) -> str:
+    """The features and CPUs of an architecture."""
+    features = [
+        (f"`{feature.name}`", feature.text, ", ".join(feature.aliases), ", ".join(feature.implies))
+        for feature in family.features
+    ]
+    cpus = [
+        (
+            f"`{cpu.name}`",
+            "in order" if cpu.in_order else "",
+            "/".join(f"{size >> 10}" for size in (cpu.caches.l1, cpu.caches.l2, cpu.caches.l3)),
+            " ".join(sorted(cpu.features)),
+        )
+        for cpu in family.cpus
+    ]
+    return "\n\n".join(
+        (
+            f"## {family.architecture}: features (`--mattr`)",
+            table(("feature", "enables", "also", "implies"), features),
+            f"## {family.architecture}: CPUs (`--mcpu`)",
+            table(("CPU", "", "caches, KiB per core", "features"), cpus),
+        )
+    )
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -8,22 +8,15 @@ import os
 import platform
 import shutil
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 from mlc import host, knobs
+from mlc.codegen.targets.tools import TOOLS
 from mlc.version import component_versions
 
-LINKERS = (
-    "cc",
-    "gcc",
-    "clang",
-    "ld",
-    "ld.lld",
-    "aarch64-linux-gnu-gcc",
-    "arm-linux-gnueabihf-gcc",
-    "riscv64-linux-gnu-gcc",
-)
-RUNNERS = ("qemu-aarch64", "qemu-arm", "qemu-riscv64", "node", "ptxas")
+LINKERS = ("cc", "gcc", "clang", *(f"{tools.gnu}-gcc" for tools in TOOLS.values()))
+RUNNERS = (*(tools.emulator for tools in TOOLS.values()), "node", "ptxas")
 
 Section = Mapping[str, object]
 
@@ -49,11 +42,17 @@ def examine() -> dict[str, Section]:
     return {
         "versions": component_versions(),
         "machine": _machine(),
-        "linkers": {name: shutil.which(name) for name in LINKERS},
+        "linkers": {**{name: shutil.which(name) for name in LINKERS}, "ziglang": _module_path("ziglang")},
         "runners": {name: shutil.which(name) for name in RUNNERS},
         "cache": _cache(),
         "variables": {name: os.environ[name] for name in knobs.KNOBS if name in os.environ},
     }
+
+
+def _module_path(name: str) -> str | None:
+    """Where an optional Python package is installed."""
+    spec = find_spec(name)
+    return spec.origin if spec else None
 
 
 def _machine() -> Section:

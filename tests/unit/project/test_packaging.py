@@ -74,9 +74,11 @@ def test_the_wheel_holds_every_module(tmp_path: Path) -> None:
     ]
     subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
     (wheel,) = tmp_path.glob("*.whl")
-    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith(".py")}
+    suffixes = {".py", ".c", ".h", ".mjs"}
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if Path(name).suffix in suffixes}
     assert packed == {
         f"{package.replace('.', '/')}/{file.relative_to(copy / folder).as_posix()}"
         for package, folder in FOLDERS.items()
-        for file in (copy / folder).rglob("*.py")
+        for file in (copy / folder).rglob("*")
+        if file.suffix in suffixes
     }
