@@ -105,7 +105,7 @@ def compare(results: Sequence[Any], expected: Sequence[Any], rtol: float, atol: 
     _same_form(list(results), list(expected))
     try:
         with np.errstate(invalid="ignore"):
-            Runner.assert_similar_outputs(_present(expected), _present(results), rtol, atol)
+            Runner.assert_similar_outputs(list(_tensors(expected)), list(_tensors(results)), rtol, atol)
     except AssertionError as error:
         raise Difference(str(error)) from error
 
@@ -129,8 +129,13 @@ def _same(what: str, found: object, wanted: object) -> None:
         raise Difference(f"{what} {found} instead of {wanted}")
 
 
-def _present(values: Sequence[Any]) -> list[Any]:
-    return [value for value in values if value is not None]
+def _tensors(values: Sequence[Any]) -> Iterator[Any]:
+    """The tensors of outputs, one by one: ONNX's comparison has no notion of scalars in sequences."""
+    for value in values:
+        if type(value) is list:
+            yield from _tensors(cast("list[Any]", value))
+        elif value is not None:
+            yield value
 
 
 def read_model(case: TestCase) -> ModelProto:
