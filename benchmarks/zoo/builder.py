@@ -228,6 +228,14 @@ class Net:
         stats = moments.through(lambda v: v * sigmoid(v), x.moments)
         return self.apply("Mul", [x, self.sigmoid(x)], x.shape, stats)
 
+    def hard_sigmoid(self, x: Tensor) -> Tensor:
+        stats = moments.through(lambda v: np.clip(v / 6 + 0.5, 0.0, 1.0), x.moments)
+        return self.apply("HardSigmoid", [x], x.shape, stats, alpha=1 / 6)
+
+    def hard_swish(self, x: Tensor) -> Tensor:
+        stats = moments.through(lambda v: v * np.clip(v / 6 + 0.5, 0.0, 1.0), x.moments)
+        return self.apply("HardSwish", [x], x.shape, stats)
+
     def add(self, a: Tensor, b: Tensor) -> Tensor:
         return self.apply("Add", [a, b], a.shape, moments.total(a.moments, b.moments))
 
@@ -268,6 +276,11 @@ class Net:
     def global_average_pool(self, x: Tensor) -> Tensor:
         stats = moments.mean_pooled(x.moments, x.shape[2] * x.shape[3])
         return self.apply("GlobalAveragePool", [x], (*x.shape[:2], 1, 1), stats)
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean of `x: [N, C, H, W]` over its positions, [N, C]."""
+        stats = moments.mean_pooled(x.moments, x.shape[2] * x.shape[3])
+        return self.apply("ReduceMean", [x], x.shape[:2], stats, axes=[2, 3], keepdims=0)
 
     def flatten(self, x: Tensor) -> Tensor:
         """`x: [N, C, H, W]` as [N, C*H*W]."""

@@ -8,14 +8,19 @@ from functools import partial
 import onnx
 
 from benchmarks.zoo import samples, shipped
-from benchmarks.zoo.nets import yolo
+from benchmarks.zoo.nets import mobilenet_v1, yolo
+from benchmarks.zoo.nets.alexnet import alexnet
 from benchmarks.zoo.nets.densenet import densenet121
 from benchmarks.zoo.nets.efficientnet import efficientnet_b0
 from benchmarks.zoo.nets.googlenet import googlenet
 from benchmarks.zoo.nets.mlp import mlp, mlp_tiny
+from benchmarks.zoo.nets.mnasnet import mnasnet
 from benchmarks.zoo.nets.mobilenet import mobilenet_v2
+from benchmarks.zoo.nets.mobilenet_v3 import mobilenet_v3_large
 from benchmarks.zoo.nets.recurrent import lstm
-from benchmarks.zoo.nets.resnet import resnet50
+from benchmarks.zoo.nets.regnet import regnet_y_400mf
+from benchmarks.zoo.nets.resnet import resnet18, resnet50
+from benchmarks.zoo.nets.shufflenet import shufflenet_v2
 from benchmarks.zoo.nets.squeezenet import squeezenet1_1
 from benchmarks.zoo.nets.unet import unet
 from benchmarks.zoo.nets.vgg import vgg16
@@ -46,11 +51,25 @@ def _shipped(name: str, inputs: Callable[[int], samples.Feeds], parameters: int)
 
 _ENTRIES = (
     Entry("resnet50", resnet50, _photograph, 25_557_032),
+    Entry("resnet18", resnet18, _photograph, 11_689_512),
+    Entry("alexnet", alexnet, _photograph, 61_100_840),
     Entry("vgg16", vgg16, _photograph, 138_357_544),
     Entry("densenet121", densenet121, _photograph, 7_978_856),
     Entry("googlenet", googlenet, _photograph, 6_624_904),
     Entry("squeezenet1_1", squeezenet1_1, _photograph, 1_235_496),
     Entry("mobilenet_v2", mobilenet_v2, _photograph, 3_504_872),
+    Entry("mobilenet_v1", mobilenet_v1.mobilenet_v1, _photograph, 4_231_976),
+    Entry("mobilenet_v3_large", mobilenet_v3_large, _photograph, 5_483_032),
+    Entry("shufflenet_v2", shufflenet_v2, _photograph, 2_278_604),
+    Entry("mnasnet", mnasnet, _photograph, 4_383_312),
+    Entry("regnet_y_400mf", regnet_y_400mf, _photograph, 4_344_144),
+    Entry(
+        "mobilenet_ssd",
+        mobilenet_v1.mobilenet_ssd,
+        partial(samples.pixels, name="images", size=300),
+        5_796_089,
+        mobilenet_v1.units,
+    ),
     Entry("efficientnet_b0", efficientnet_b0, _photograph, 5_288_548),
     Entry("unet", unet, partial(samples.photograph, name="input", size=256), 7_763_041),
     Entry("yolov8n", yolo.yolov8n, partial(samples.pixels, name="images", size=640), 3_157_200, yolo.units),

@@ -188,7 +188,7 @@ OPERATORS = sorted({s.name for s in defs.get_all_schemas() if s.domain == ""})
 
 def _damaged(data: bytes, generator: np.random.Generator) -> bytes:
     """One to four kinds of damage."""
-    damaged = bytearray(data)
+    damaged = bytearray(data or b"\0")
     for _ in range(generator.integers(1, 5)):
         at = int(generator.integers(0, len(damaged)))
         kind = generator.integers(0, 5)
@@ -203,4 +203,5 @@ def _damaged(data: bytes, generator: np.random.Generator) -> bytes:
         elif len(damaged) > 64:
             other = int(generator.integers(0, len(damaged)))
             damaged[at], damaged[other] = damaged[other], damaged[at]
+        damaged = damaged or bytearray(1)
     return bytes(damaged) or b"\0"
