@@ -27,7 +27,7 @@ _MANY = 16
 
 # Mean of the biases before activations. With most units active, noise is amplified little through the depth, as in
 # trained networks; with zero, a random network of this depth amplifies it a hundredfold.
-_SHIFT = 0.4
+SHIFT = 0.4
 
 # Scale of a batch normalisation that ends a residual branch: trained networks too have it well below 1.
 RESIDUAL = 0.4
@@ -144,7 +144,7 @@ class Net:
         padding: int = 0,
         groups: int = 1,
         bias: bool = False,
-        bias_mean: float = _SHIFT,
+        bias_mean: float = SHIFT,
     ) -> Tensor:
         """A square convolution of `x: [N, C, H, W]`."""
         fan_in = x.channels // groups * kernel**2
@@ -191,13 +191,18 @@ class Net:
         operands = [x, self.constant(f"{name}.weight", weight), bias]
         return self.apply("Gemm", operands, (x.shape[0], channels), stats, name, transB=1)
 
-    def batch_norm(self, x: Tensor, name: str, *, epsilon: float = 1e-5, gain: float = 1.0) -> Tensor:
-        """Batch normalisation whose running statistics are near, not equal to, those of `x`."""
+    def batch_norm(
+        self, x: Tensor, name: str, *, epsilon: float = 1e-5, gain: float = 1.0, shift: float = SHIFT
+    ) -> Tensor:
+        """Batch normalisation whose running statistics are near, not equal to, those of `x`.
+
+        The result's means are near `shift`.
+        """
         shape = (x.channels,)
         deviation = np.sqrt(x.moments.variance)
         values = {
             "weight": self.random(f"{name}.weight", shape, mean=gain, std=0.15 * gain),
-            "bias": self.random(f"{name}.bias", shape, mean=_SHIFT, std=0.15),
+            "bias": self.random(f"{name}.bias", shape, mean=shift, std=0.15),
             "running_mean": x.moments.mean + deviation * self.random(f"{name}.running_mean", shape, std=0.05),
             "running_var": x.moments.variance * np.exp(self.random(f"{name}.running_var", shape, std=0.1)),
         }

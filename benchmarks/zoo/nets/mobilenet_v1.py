@@ -12,6 +12,9 @@ import onnx
 from benchmarks.zoo.builder import Net, Tensor
 from benchmarks.zoo.samples import Array, Feeds
 
+_SHIFT = 0.8
+"""Without residual connections, noise grows with every unit that is off; so more of them are on."""
+
 # Output channels and stride of each depthwise-separable block.
 _BLOCKS = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
 
@@ -20,7 +23,7 @@ def _conv_bn_relu(
     net: Net, x: Tensor, name: str, channels: int, kernel: int = 1, stride: int = 1, groups: int = 1
 ) -> Tensor:
     x = net.conv(x, f"{name}.0", channels, kernel, stride=stride, padding=kernel // 2, groups=groups)
-    return net.relu(net.batch_norm(x, f"{name}.1"))
+    return net.relu(net.batch_norm(x, f"{name}.1", shift=_SHIFT))
 
 
 def _features(net: Net, x: Tensor) -> list[Tensor]:
