@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, cast
 
 import numpy as np
 from xdsl.context import Context
@@ -31,6 +31,7 @@ from mlc.dialects.hlt.dtypes import tensor_type
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.lowering.graph.derive import Array, derive, readable, reader
+from mlc.lowering.graph.kinds import ANCHORS, ELEMENTWISE, MOVEMENT
 from mlc.lowering.graph.ranges import LARGEST_HALF, interval
 from mlc.lowering.graph.rewrite import functions
 from mlc.lowering.kernels.contraction import ACCUMULATE
@@ -51,6 +52,13 @@ TRANSPARENT: frozenset[type[Operation]] = frozenset(
     )
 )
 """Operations whose results are elements of their operands or constants: they run on f16 as they are."""
+
+
+CONVERTING: frozenset[type[Operation]] = ANCHORS | ELEMENTWISE | MOVEMENT | TRANSPARENT
+"""Operations that kernels process further before they write, so that results can be rounded there."""
+
+READING: frozenset[type[Operation]] = CONVERTING | {hlt.LstmOp, hlt.GruOp, hlt.RnnOp}
+"""Operations that read an operand element by element where they use it, so that it can be widened there."""
 
 
 def round_half(array: Array) -> Array:
@@ -113,12 +121,17 @@ class Storage:
         """Whether a tensor is f32 and only groups see it, directly or through views (later ones are known)."""
         if not is_wide(value) or not all(self._reads_half(use.operation) for use in value.uses):
             return False
-        return isinstance(op, hlt.FusionOp | hlt.ReshapeOp) or (isinstance(op, hlt.ConstantOp) and self._holds(op))
+        if isinstance(op, hlt.FusionOp):
+            return all(type(inner) in CONVERTING for inner in op.members)
+        return isinstance(op, hlt.ReshapeOp) or (isinstance(op, hlt.ConstantOp) and self._holds(op))
 
     def _reads_half(self, op: Operation) -> bool:
+        """Whether an operation can take an f16 operand, as far as is known."""
         if op.parent is not self.block:
             return False
-        return isinstance(op, hlt.FusionOp) or (isinstance(op, hlt.ReshapeOp) and op.result in self.narrow)
+        if isinstance(op, hlt.FusionOp):
+            return all(type(inner) in READING for inner in op.members)
+        return isinstance(op, hlt.ReshapeOp) and op.result in self.narrow
 
     def _holds(self, op: hlt.ConstantOp) -> bool:
         """Whether a weight is large enough to gain from f16, and f16 holds it well."""
@@ -152,7 +165,7 @@ class Storage:
             if self.accumulate:
                 _sum_in_half(op)
             for number in [i for i, half in enumerate(plan.outputs) if half]:
-                op.terminator.operands[number] = _narrowed(op.terminator, op.terminator.operands[number])
+                _narrow_result(op.terminator, number)
         for result in [r for r, half in zip(list(op.outputs), plan.outputs) if half]:
             retype(result)
 
@@ -168,7 +181,7 @@ def _runs_on_half(op: Operation) -> bool:
     if type(op) not in TRANSPARENT:
         return False
     if isinstance(op, hlt.PadOp):
-        return float(np.float16(np.clip(op.value, -LARGEST_HALF, LARGEST_HALF))) == op.value
+        return float(round_half(np.asarray(op.value))) == op.value
     if not isinstance(op, hlt.ConstantOp) or not is_wide(op.result):
         return True
     array = hlt.constant_value(op)
@@ -193,11 +206,30 @@ def _run_on_half(op: hlt.FusionOp) -> None:
 def _widen(body: Block, argument: BlockArgument) -> None:
     """Make an argument f16, and what reads it read it in f32."""
     narrow = retype(argument)
-    cast = hlt.CastOp(narrow, f32)
-    narrow.replace_uses_with_if(cast.result, lambda use: use.operation is not cast)
+    wide = hlt.CastOp(narrow, f32)
+    narrow.replace_uses_with_if(wide.result, lambda use: use.operation is not wide)
     first = body.first_op
     assert first is not None, "a group ends with what it yields"
-    body.insert_op_before(cast, first)
+    body.insert_op_before(wide, first)
+
+
+def _narrow_result(terminator: hlt.YieldOp, number: int) -> None:
+    """Round what a group yields, before it is moved around or gets a border: kernels do that while they write."""
+    user: Operation = terminator
+    moves: list[Operation] = []
+    while _is_last_move(user.operands[number].owner):
+        moves.append(user := cast("Operation", user.operands[number].owner))
+        number = 0
+    user.operands[number] = _narrowed(user, user.operands[number])
+    for move in reversed(moves):
+        retype(move.results[0])
+
+
+def _is_last_move(op: Operation | Block) -> bool:
+    """Whether an operation moves elements that nothing else reads, and runs on f16 as well."""
+    if not isinstance(op, hlt.PadOp) and type(op) not in MOVEMENT:
+        return False
+    return isinstance(op, Operation) and op.results[0].has_one_use() and _runs_on_half(op)
 
 
 def _narrowed(before: Operation, value: SSAValue) -> SSAValue:
@@ -234,9 +266,9 @@ def _sum_in_half(op: hlt.FusionOp) -> None:
         wide = hlt.CastOp(result, f32)
         result.replace_uses_with_if(wide.result, lambda use, own=wide: use.operation is not own)
         op.body.block.insert_op_after(wide, product)
-        for cast in dict.fromkeys(casts):
-            if isinstance(cast, hlt.CastOp) and cast.result.first_use is None:
-                op.body.block.erase_op(cast)
+        for made in dict.fromkeys(casts):
+            if isinstance(made, hlt.CastOp) and made.result.first_use is None:
+                op.body.block.erase_op(made)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -177,19 +177,26 @@ class Case:
         return [f"{v.name}: {v.message}" for v in verdicts if not v.ok]
 
 
-def onnx_cases(model: ModelProto, target: str, threads: Sequence[int] = (1, 2)) -> list[Case]:
+def onnx_cases(
+    model: ModelProto,
+    target: str,
+    threads: Sequence[int] = (1, 2),
+    *,
+    mcpu: str = "",
+    dtype: Literal["f32", "f16"] = "f32",
+) -> list[Case]:
     """An ONNX model of static shapes compiled for some numbers of threads, on random inputs."""
     from mlc.driver import compile_model, import_source, load_source
     from mlc.request import Request, TargetChoice
-    from mlc.testing.models import reference_outputs
+    from mlc.testing.models import evaluations
 
-    request = Request(model.SerializeToString(), TargetChoice(target))
+    request = Request(model.SerializeToString(), TargetChoice(target, mcpu), dtype=dtype)
     loaded = load_source(request)
     imported = import_source(loaded, request)
     random = np.random.default_rng(1)
     shapes = [[int(extent) for extent in info.shape or ()] for info in imported.inputs]
     arrays = [random.standard_normal(s).astype(i.dtype) for s, i in zip(shapes, imported.inputs)]
-    wide, plain = (reference_outputs(imported, arrays, plain=plain) for plain in (False, True))
+    wide, plain = evaluations(imported, arrays, request.options())
     built = [compile_model(loaded, replace(request, threads=n))[0].artefact("model", embed=True) for n in threads]
     return [Case(Job(a, arrays, n), wide, plain) for a, n in zip(built, threads)]
 

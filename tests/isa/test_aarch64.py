@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from mlc.codegen.targets import find_target
+from mlc.codegen.targets import find_target, resolve
 from mlc.testing.assembly import Listing, assembly
 from mlc.testing.mca import cycles
-from mlc.testing.samples import Sample, conv, depthwise, gemm
+from mlc.testing.samples import Sample, conv, depthwise, gemm, half_gemm
 
 BY_LANE = r"fmla v\d+\.4s, v\d+\.4s, v\d+\.s\[[0-3]\]"
 
@@ -77,3 +77,27 @@ def test_depthwise_multiplies_vectors() -> None:
     loop = Listing.of(assembly(depthwise(30, 64, block=4).kernel, find_target("aarch64"))).busiest_loop("fmla")
     assert loop.mnemonics["fmla"] == 14 * 9
     assert loop.count("dup|ld1r") == 0
+
+
+HALF_BY_LANE = r"fmla v\d+\.8h, v\d+\.8h, v\d+\.h\[[0-7]\]"
+
+
+@pytest.mark.parametrize(("columns", "tile", "most"), [(768, 8 * 12, 124), (192, 6 * 12, 108)])
+def test_products_of_stored_halves(columns: int, tile: int, most: int) -> None:
+    """f16 becomes f32 a vector at a time, of packed rows while they are packed; the tile is that of f32."""
+    loop = Listing.of(assembly(half_gemm(128, columns, 768).kernel, find_target("aarch64"))).busiest_loop("fmla")
+    assert loop.count(BY_LANE) == loop.mnemonics["fmla"] == tile
+    assert loop.count("dup|ld1r|mov|fmov") == 0
+    assert len(loop.instructions) <= most
+    assert not loop.stack_accesses
+
+
+@pytest.mark.parametrize(("columns", "tile"), [(768, 8 * 24), (192, 6 * 24)])
+def test_sums_in_halves_multiply_by_lanes(columns: int, tile: int) -> None:
+    """Eight steps of a tile of vectors of eight, at least 0.85 of all instructions, where there is f16 arithmetic."""
+    kernel = half_gemm(128, columns, 768, accumulate=True).kernel
+    loop = Listing.of(assembly(kernel, resolve("aarch64", "cortex-a76"))).busiest_loop("fmla")
+    assert loop.count(HALF_BY_LANE) == loop.mnemonics["fmla"] == tile
+    assert loop.count("dup|ld1r|mov|fmov|fcvt") == 0
+    assert loop.count(HALF_BY_LANE) >= 0.85 * len(loop.instructions)
+    assert not loop.stack_accesses

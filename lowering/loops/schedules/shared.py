@@ -61,7 +61,8 @@ def shared_plan(computes: list[ComputeOp], target: Target) -> Plan:
     while any(b % rows for b in blocks):
         rows -= 1
     levels += [Level(last, "/", b) for b in blocks if rows < b < extent]
-    return Plan((*levels, Level(last, "/", rows, balanced=not blocks)))
+    packed = any(o.packable and o.depends(last) for f in facts for o in f.operands)
+    return Plan((*levels, Level(last, "/", rows, balanced=not blocks and not packed)))
 
 
 def _alike(computes: list[ComputeOp], name: str) -> bool:
