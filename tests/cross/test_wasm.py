@@ -9,6 +9,7 @@ import pytest
 
 from mlc.codegen.targets import find_target
 from mlc.testing.node import Node
+from mlc.testing.require import require_tool
 from mlc.testing.samples import Sample, conv, depthwise, elementwise, gemm, layer_norm, softmax
 
 MACHINE = Node(find_target("wasm32"))
@@ -41,3 +42,10 @@ def test_notices_a_wrong_result(tmp_path: Path) -> None:
     arrays[1] = arrays[1] + np.float32(1e-2)
     result = MACHINE.run(sample.kernel, arrays, tmp_path)[-1]
     assert np.abs(result - expected).max() > 1e-3
+
+
+def test_the_benchmark_runs() -> None:
+    from benchmarks.wasm import kernels
+
+    require_tool("node")
+    assert all(kernel.milliseconds(1) > 0 for kernel in kernels().values())
