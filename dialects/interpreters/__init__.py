@@ -14,7 +14,7 @@ from mlc.dialects.interpreters import (
     resize,
     shape,
 )
-from mlc.dialects.interpreters.function import run_function
+from mlc.dialects.interpreters.function import run_control, run_function
 from mlc.dialects.interpreters.registry import REFERENCES, evaluate, reference
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "reduction",
     "reference",
     "resize",
+    "run_control",
     "run_function",
     "shape",
 ]

@@ -20,6 +20,8 @@ from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import ModelError, UsageError
 
 Weights = Callable[[WeightAttr, TensorType[Any]], Array]
+FusionRunner = Callable[[hlt.FusionOp, Sequence[Array]], tuple[Array, ...]]
+"""The results of a fusion on its operands."""
 Values = Mapping[SSAValue, Array]
 Observer = Callable[[Operation, tuple[Array, ...]], None]
 
@@ -49,6 +51,14 @@ def run_function(
     return run.block(block, _checked(block.args, inputs, widen))
 
 
+def run_control(
+    op: hlt.ControlOp, values: Values, *, weights: Weights | None = None, fusion: FusionRunner
+) -> tuple[Array, ...]:
+    """The results of control flow whose fusions ``fusion`` runs; ``values`` are those around it."""
+    run = _Run(weights, widen=False, plain=False, observe=_ignore, fusion=fusion)
+    return run.operation(op, [values[operand] for operand in op.operands], values)
+
+
 @dataclass(frozen=True)
 class _Run:
     """How one evaluation goes: the arguments of ``run_function``."""
@@ -57,6 +67,7 @@ class _Run:
     widen: bool
     plain: bool
     observe: Observer
+    fusion: FusionRunner | None = None
 
     def block(self, block: Block, inputs: Sequence[Array], around: Values | None = None) -> tuple[Array, ...]:
         """The operands of the block's last operation, its terminator; ``around`` are the values outside it."""
@@ -80,7 +91,7 @@ class _Run:
         """The results of one operation; of one with regions, what they yield."""
         match op:
             case hlt.FusionOp():
-                return self.block(op.body.block, operands)
+                return self.block(op.body.block, operands) if self.fusion is None else self.fusion(op, operands)
             case hlt.IfOp():
                 return self.block((op.on_true if operands[0] else op.on_false).block, (), values)
             case hlt.LoopOp():

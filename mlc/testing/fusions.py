@@ -25,7 +25,7 @@ from mlc.codegen.object import compile_ir
 from mlc.dialects import hlt
 from mlc.dialects.hlt.dtypes import numpy_dtype
 from mlc.dialects.hlt.layout import LayoutAttr
-from mlc.dialects.interpreters import evaluate, run_function
+from mlc.dialects.interpreters import evaluate, run_control, run_function
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.driver import Built, pack_weights
 from mlc.lowering.kernels.program import lower_program
@@ -72,21 +72,26 @@ def verify_fusions(
 
     ``compilation`` goes on to stage ``fused``; ``arrays`` are the model's inputs in order.
     """
-    main = _main(compilation.advance("fused").module)
-    kernels = _compile(compilation, [op for op in main.body.block.ops if isinstance(op, hlt.FusionOp)])
-    values: dict[SSAValue, Array] = dict(zip(main.body.block.args, arrays))
-    last_use = {operand: op for op in main.body.block.ops for operand in op.operands}
-    for op in main.body.block.ops:
+    block = _main(compilation.advance("fused").module).body.block
+    kernels = _compile(
+        compilation, [op for b in hlt.blocks_within(block) for op in b.ops if isinstance(op, hlt.FusionOp)]
+    )
+    values: dict[SSAValue, Array] = dict(zip(block.args, arrays))
+    last_use = {operand: op for op in block.ops for operand in (*op.operands, *hlt.captured(op))}
+    for op in block.ops:
         if isinstance(op, hlt.FusionOp):
             outputs, verdicts = _run(op, kernels[op], values, compilation.weights, tolerance)
             yield from verdicts
             values.update(zip(op.outputs, outputs))
         elif isinstance(op, hlt.ConstantOp):
-            if not all(isinstance(use.operation, hlt.FusionOp) for use in op.result.uses):
+            uses = [use.operation for use in op.result.uses]
+            if not all(isinstance(user, hlt.FusionOp) and user.parent is block for user in uses):
                 values[op.result] = _constant(op, compilation.weights)
+        elif isinstance(op, hlt.ControlOp):
+            yield from _run_control(op, kernels, values, compilation.weights, tolerance)
         elif not isinstance(op, ReturnOp):
             values.update(zip(op.results, evaluate(op, [values[v] for v in op.operands])))
-        for value in op.operands:
+        for value in (*op.operands, *hlt.captured(op)):
             if last_use[value] is op:
                 values.pop(value, None)
 
@@ -177,6 +182,29 @@ def _run(
         for name, actual, wide, narrow in zip(names, outputs, expected, plain)
     ]
     return outputs, verdicts
+
+
+def _run_control(
+    op: hlt.ControlOp,
+    kernels: dict[hlt.FusionOp, Kernel],
+    values: dict[SSAValue, Array],
+    weights: WeightStore,
+    tolerance: Tolerance | None,
+) -> list[Verdict]:
+    """Run control flow, adding its results to ``values``; a verdict per result of each kernel each time it runs."""
+    found: list[Verdict] = []
+
+    def weight(attr: WeightAttr, _: object) -> Array:
+        return weights.array(attr.key.data)
+
+    def run(fusion: hlt.FusionOp, operands: Sequence[Array]) -> tuple[Array, ...]:
+        given = dict(zip(fusion.inputs, operands))
+        outputs, verdicts = _run(fusion, kernels[fusion], given, weights, tolerance)
+        found.extend(verdicts)
+        return tuple(outputs)
+
+    values.update(zip(op.results, run_control(op, values, weights=weight, fusion=run)))
+    return found
 
 
 def _label(fusion: hlt.FusionOp, index: int) -> str:

@@ -18,6 +18,7 @@ from onnx import ModelProto, parser
 from onnx.reference import ReferenceEvaluator
 
 import mlc
+from mlc.cli.main import main
 from mlc.dialects.interpreters import run_function
 from mlc.frontends.onnx.import_ import import_model
 from mlc.frontends.onnx.load import load_model
@@ -213,6 +214,14 @@ def test_a_recurrent_network_as_a_scan(threads: int) -> None:
     np.testing.assert_allclose(h, wanted_h, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(y, wanted_y, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(y[-1], h)
+
+
+def test_verification_enters_loops(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two kernels in each of six iterations are compared one by one."""
+    path = tmp_path / "rnn.onnx"
+    path.write_bytes(model_of(RNN).SerializeToString())
+    assert main(["verify", str(path), "--all-tensors"]) == 0
+    assert "12 of 12 tensors agree" in capsys.readouterr().out
 
 
 GREEDY = """g (float[8, 8] next, int64[1] first, int64 most) => (int64[12] tokens, int64 count)
