@@ -93,12 +93,8 @@ def import_model(
     functions = Functions.of(loaded.proto)
     body = live(graph.node, [output.name for output in graph.output])
     reject_unsupported(body.nodes, functions)
-    symbols = symbols_of(extent for info in inputs for extent in concrete[info.name])
-    block = Block(arg_types=[_tensor_type(info, capacities(concrete[info.name])) for info in inputs])
-    builder = BoundedBuilder(block, loaded.weights, symbols)
-    arguments: dict[str, Entry | None] = {
-        info.name: _argument(info, concrete[info.name], argument, known) for info, argument in zip(inputs, block.args)
-    }
+    builder, arguments = enter(loaded, inputs, concrete, known)
+    block, symbols = builder.block, symbols_of(extent for info in inputs for extent in concrete[info.name])
     scope = Scope(loaded, functions, arguments, initializers_of(graph))
     scope.run(builder, body)
     forms = tuple(_form(output.name, scope.result(output.name)) for output in graph.output)
@@ -118,6 +114,17 @@ def import_model(
     )
     given = bounds if symbols or builder.found else None
     return ImportedModel(ModuleOp([main]), loaded.weights, inputs, outputs, tuple(known), forms, given)
+
+
+def enter(
+    loaded: LoadedModel, inputs: Sequence[TensorInfo], shapes: Mapping[str, tuple[int, ...]], known: Mapping[str, Array]
+) -> tuple[BoundedBuilder, dict[str, Entry | None]]:
+    """A builder at the start of @main, and the inputs by name; ``known`` are those whose contents are given."""
+    symbols = symbols_of(extent for info in inputs for extent in shapes[info.name])
+    block = Block(arg_types=[_tensor_type(info, capacities(shapes[info.name])) for info in inputs])
+    return BoundedBuilder(block, loaded.weights, symbols), {
+        info.name: _argument(info, shapes[info.name], argument, known) for info, argument in zip(inputs, block.args)
+    }
 
 
 def _argument(info: TensorInfo, shape: tuple[int, ...], argument: SSAValue, known: Mapping[str, Array]) -> Value:

@@ -63,9 +63,9 @@ class Part:
 def is_plain(loaded: LoadedModel) -> bool:
     """Whether the model takes and yields tensors of numbers alone, and nothing in it runs on the host."""
     graph = loaded.proto.graph
-    if not all(_is_numeric(value.type) for value in (*graph.input, *graph.output)):
+    if not all(is_numeric(value.type) for value in (*graph.input, *graph.output)):
         return False
-    return not any(_hosted_nodes(loaded))
+    return not any(hosted_nodes(loaded))
 
 
 def split(loaded: LoadedModel) -> list[Part]:
@@ -76,7 +76,7 @@ def split(loaded: LoadedModel) -> list[Part]:
     graph = loaded.proto.graph
     wanted = [output.name for output in graph.output]
     nodes = live(graph.node, wanted).nodes
-    hosted = _hosted_nodes(loaded)
+    hosted = hosted_nodes(loaded)
     reject_unsupported([n for n, host in zip(nodes, hosted) if not host], Functions.of(loaded.proto))
     groups: dict[tuple[int, bool], list[NodeProto]] = {}
     places: dict[str, tuple[int, bool]] = {}
@@ -95,7 +95,7 @@ def refusal(loaded: LoadedModel) -> str:
     hosted = [label for part in split(loaded) if part.hosted for label in part.labels]
     if hosted:
         return f"can't be compiled ahead of time: {', '.join(hosted)} run on the host, in Python alone"
-    nested = [value.name for value in (*graph.input, *graph.output) if not _is_numeric(value.type)]
+    nested = [value.name for value in (*graph.input, *graph.output) if not is_numeric(value.type)]
     return f"can't be compiled ahead of time: {', '.join(nested)} are sequences or optionals, not tensors"
 
 
@@ -128,7 +128,7 @@ def _free_names(node: NodeProto) -> Iterable[str]:
 # Which nodes touch strings
 
 
-def _hosted_nodes(loaded: LoadedModel) -> list[bool]:
+def hosted_nodes(loaded: LoadedModel) -> list[bool]:
     """For each node that the outputs need, whether it runs on the host."""
     graph = loaded.proto.graph
     functions = Functions.of(loaded.proto)
@@ -193,7 +193,8 @@ def _makes_strings(attribute: AttributeProto) -> bool:
     return to_strings or attribute.name.startswith("value_string") or attribute.t.data_type == TensorProto.STRING
 
 
-def _is_numeric(kind: TypeProto) -> bool:
+def is_numeric(kind: TypeProto) -> bool:
+    """Whether the type is open, or tensors of numbers."""
     return kind.WhichOneof("value") in (None, "tensor_type") and not _is_text(kind)
 
 

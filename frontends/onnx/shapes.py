@@ -42,12 +42,12 @@ def declared_inputs(loaded: LoadedModel) -> tuple[TensorInfo, ...]:
     graph = loaded.proto.graph
     constants = {tensor.name for tensor in graph.initializer}
     constants |= {tensor.values.name for tensor in graph.sparse_initializer}
-    return tuple(_info(value, "input") for value in graph.input if value.name not in constants)
+    return tuple(tensor_info(value, "input") for value in graph.input if value.name not in constants)
 
 
 def declared_outputs(loaded: LoadedModel) -> tuple[TensorInfo, ...]:
     """The outputs in order; raises UnsupportedError for those that are no numeric tensors."""
-    return tuple(_info(value, "output") for value in loaded.proto.graph.output)
+    return tuple(tensor_info(value, "output") for value in loaded.proto.graph.output)
 
 
 def output_info(value: ValueInfoProto, dtype: np.dtype[Any]) -> TensorInfo:
@@ -143,7 +143,8 @@ def _known_names(what: str, given: Iterable[str], valid: Iterable[str]) -> None:
             raise UsageError(f"the model has no {what} {name!r}", hint=nearest(name, names))
 
 
-def _info(value: ValueInfoProto, role: str) -> TensorInfo:
+def tensor_info(value: ValueInfoProto, role: str) -> TensorInfo:
+    """A tensor as declared; UnsupportedError for what is no tensor of numbers."""
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
         what = (kind or "untyped value").removesuffix("_type").replace("_", " ")

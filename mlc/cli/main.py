@@ -26,6 +26,7 @@ COMMANDS = {
     "run": "run a model once",
     "bench": "time a model beside its peers",
     "verify": "compare a model's results with the reference",
+    "check": "list what keeps a model from being compiled",
     "inspect": "show a model, its kernels and what they take",
     "opt": "run passes over textual IR",
     "targets": "list the machines that mlc compiles for",
