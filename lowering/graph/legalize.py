@@ -7,7 +7,7 @@
     hlt.lrn                      ->  squares, a window over the channels, a power
     hlt.conv_transpose           ->  hlt.conv for all phases, and a shuffle (`legal.conv_transpose`)
     hlt.lstm, hlt.gru, hlt.rnn   ->  dot_general for all steps, cells of one direction (`legal.recurrent`)
-    hlt.sort, hlt.top_k          ->  ranks by comparing all with all, a scatter (`legal.sort`)
+    hlt.sort, hlt.top_k          ->  ranks, or a loop over the bits, and scatters (`legal.sort`)
     hlt.resize                   ->  gathers and products, dim by dim (`legal.resize`)
 
 Every rule keeps the reference meaning; afterwards all padding is explicit.

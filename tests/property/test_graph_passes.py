@@ -155,7 +155,7 @@ def draw_operation(
         operands = draw(st.permutations(operands))
     fields = {"predicate": draw(st.sampled_from(["eq", "ne", "lt", "le", "gt", "ge"]))} if cls is hlt.CompareOp else {}
     try:
-        if cls is hlt.CastOp:
+        if cls in (hlt.CastOp, hlt.BitcastOp):
             return make(x, draw(st.sampled_from(ELEMENTS)))
         return make(*operands, **fields)
     except VerifyException:

@@ -10,14 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import f16, f32, i8, i32, i64
-from xdsl.ir import SSAValue
+from xdsl.dialects.builtin import f16, f32, f64, i8, i32, i64
+from xdsl.ir import Attribute, SSAValue
 
 from mlc.dialects import hlt
 from mlc.dialects.hlt import tensor_type
+from mlc.dialects.hlt.dtypes import ui16
 from mlc.dialects.interpreters import run_function
-from mlc.errors import UnsupportedError
-from mlc.testing.kernels import TARGETS, Builder, compile_kernels, program, run_kernels
+from mlc.lowering.graph.legal.sort import RANKED
+from mlc.testing.kernels import TARGETS, Builder, program, run_kernels
 from mlc.testing.strategies import extents, random_array
 from mlc.testing.tolerances import EXACT, Evaluation, Exact, Reduction, assert_within
 
@@ -85,7 +86,45 @@ def test_top_k(target: str, data: st.DataObject) -> None:
         assert_within(actual, expected, MOVED)
 
 
-def test_too_much_to_sort() -> None:
-    module = program([tensor_type((1 << 15,), f32)], lambda b, v: b(hlt.SortOp(*v, axis=0)))
-    with pytest.raises(UnsupportedError, match="at most"):
-        compile_kernels(module)
+def awkward(shape: tuple[int, ...], element: Attribute) -> Array:
+    """Few different numbers, so that many are equal; of floats both zeros, infinities and NaN, too."""
+    x = random_array(3, shape, element)
+    if not hlt.is_float(element):
+        return x % 7 if element == i8 else x
+    x = np.round(x)
+    x.flat[::5] = -0.0
+    x.flat[1::97] = np.inf
+    x.flat[2::89] = -np.inf
+    x.flat[3::101] = np.nan
+    return x
+
+
+@pytest.mark.parametrize("element", [f32, f64, f16, i8, ui16, i32, i64], ids=str)
+@pytest.mark.parametrize("descending", [False, True])
+def test_long_rows(element: Attribute, descending: bool) -> None:
+    """Sorted by their bits: stable, and NaN is the largest number."""
+    shape, axis = ((RANKED + 27, 2), 0) if element == i64 else ((2, RANKED + 1), 1)
+
+    def build(b: Builder, v: Sequence[SSAValue]) -> list[SSAValue]:
+        whole = b(hlt.SortOp(*v, axis=axis, descending=descending))
+        return [*whole, *b(hlt.TopKOp(*v, k=37, axis=axis, largest=descending, sorted=True))]
+
+    module = program([tensor_type(shape, element)], build)
+    x = awkward(shape, element)
+    for actual, expected in zip(run_kernels(module, [x], threads=2), run_function(module, [x]), strict=True):
+        assert_within(actual, expected, MOVED)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@settings(max_examples=3, deadline=None)
+@given(st.data())
+def test_the_first_few_of_many(target: str, data: st.DataObject) -> None:
+    """All of them, one, and as many as there are short rows."""
+    length = data.draw(st.integers(RANKED + 1, 2 * RANKED))
+    k = data.draw(st.sampled_from([1, 5, RANKED, RANKED + 1, length]))
+    module = program(
+        [tensor_type((length,), f32)], lambda b, v: b(hlt.TopKOp(*v, k=k, axis=0, largest=True, sorted=True))
+    )
+    x = awkward((length,), f32)
+    for actual, expected in zip(run_kernels(module, [x], target=target), run_function(module, [x]), strict=True):
+        assert_within(actual, expected, MOVED)

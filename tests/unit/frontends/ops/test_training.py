@@ -77,7 +77,7 @@ def test_n_grams(mode: str) -> None:
     }
     attributes |= {"weights": [0.5, 1.5, 2.0, 3.0, 4.0]}
     x = np.random.default_rng(3).integers(0, 3, (4, 12))
-    counted = node_model("TfIdfVectorizer", {"x": x}, **{**attributes, "mode": "TF"})
+    counted = node_model("TfIdfVectorizer", {"x": x}, **dict(attributes, mode="TF"))
     counts, (wanted,) = by_reference(counted, {"x": x})[0], by_onnx(counted, {"x": x})
     np.testing.assert_array_equal(counts, wanted)
     columns = np.zeros(6, np.float32)
