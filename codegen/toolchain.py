@@ -76,8 +76,8 @@ def find_toolchain(choice: str, target: Target, *, program: bool) -> Toolchain:
         raise UsageError("mlc's own linker makes libraries, not programs", hint="valid here: auto, system, zig")
     finders = _FINDERS if choice == "auto" else {choice: _FINDERS[choice]}
     for kind, find in finders.items():
-        command = find(target)
-        if command is not None and not (kind == "own" and program):
+        command = find(target, program)
+        if command is not None:
             return Toolchain(kind, (*command, *_static(command)) if program else command)
     advice = {"system": f"install {tools.packages} (Debian and Ubuntu)", "zig": "pip install 'mlc-compiler[zig]'"}
     raise UsageError(
@@ -94,7 +94,9 @@ def _static(command: tuple[str, ...]) -> tuple[str, ...]:
     return ("-static",) if Path(asked.stdout.strip()).is_absolute() else ()
 
 
-def _own(target: Target) -> tuple[str, ...] | None:
+def _own(target: Target, program: bool) -> tuple[str, ...] | None:
+    if program:
+        return None
     try:
         rules_of(target.elf_machine)
     except UnsupportedError:
@@ -102,7 +104,7 @@ def _own(target: Target) -> tuple[str, ...] | None:
     return () if "musl" not in target.triple else None  # it names glibc's files
 
 
-def _system(target: Target) -> tuple[str, ...] | None:
+def _system(target: Target, program: bool) -> tuple[str, ...] | None:
     """A C compiler that makes code for the target: the machine's own, or the GNU cross compiler."""
     tools = tools_of(target)
     if tools is None or "musl" in target.triple:
@@ -113,11 +115,13 @@ def _system(target: Target) -> tuple[str, ...] | None:
     return (path,) if path else None
 
 
-def _zig(target: Target) -> tuple[str, ...] | None:
+def _zig(target: Target, program: bool) -> tuple[str, ...] | None:
     tools = tools_of(target)
     if tools is None or importlib.util.find_spec("ziglang") is None:
         return None
-    return sys.executable, "-m", "ziglang", "cc", "-target", tools.zig
+    # Programs bring their C library along; a library takes the one of the program that loads it.
+    libc = "musl" if program or "musl" in target.triple else "gnu"
+    return sys.executable, "-m", "ziglang", "cc", "-target", tools.zig.format(libc)
 
 
-_FINDERS: dict[str, Callable[[Target], tuple[str, ...] | None]] = {"own": _own, "system": _system, "zig": _zig}
+_FINDERS: dict[str, Callable[[Target, bool], tuple[str, ...] | None]] = {"own": _own, "system": _system, "zig": _zig}

@@ -11,9 +11,10 @@ from mlc.codegen.targets.base import Target
 class Tools:
     """Names by architecture.
 
-    ``gnu`` is the prefix of GNU cross compilers, ``zig`` the target that zig knows, ``packages`` what Debian and Ubuntu
-    call the compiler with its C library. ``emulator`` runs the architecture's programs on another, taking the processor
-    after ``-cpu``: one of ``emulated`` where the code was tuned for it, else ``most``.
+    ``gnu`` is the prefix of GNU cross compilers, ``zig`` the target that zig knows, with ``{}`` for the C library,
+    ``packages`` what Debian and Ubuntu call the compiler with its C library. ``emulator`` runs the architecture's
+    programs on another, taking the processor after ``-cpu``: one of ``emulated`` where the code was tuned for it, else
+    ``most``.
     """
 
     gnu: str
@@ -25,10 +26,10 @@ class Tools:
 
 
 TOOLS = {
-    "x86_64": Tools("x86_64-linux-gnu", "x86_64-linux-musl", "gcc libc6-dev", "qemu-x86_64"),
+    "x86_64": Tools("x86_64-linux-gnu", "x86_64-linux-{}", "gcc libc6-dev", "qemu-x86_64"),
     "aarch64": Tools(
         "aarch64-linux-gnu",
-        "aarch64-linux-musl",
+        "aarch64-linux-{}",
         "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
         "qemu-aarch64",
         emulated=frozenset(
@@ -37,14 +38,14 @@ TOOLS = {
     ),
     "armv7": Tools(
         "arm-linux-gnueabihf",
-        "arm-linux-musleabihf",
+        "arm-linux-{}eabihf",
         "gcc-arm-linux-gnueabihf libc6-dev-armhf-cross",
         "qemu-arm",
         emulated=frozenset({"cortex-a7", "cortex-a8", "cortex-a9", "cortex-a15"}),
     ),
     "riscv64": Tools(
         "riscv64-linux-gnu",
-        "riscv64-linux-musl",
+        "riscv64-linux-{}",
         "gcc-riscv64-linux-gnu libc6-dev-riscv64-cross",
         "qemu-riscv64",
         most="rv64,v=true,vext_spec=v1.0,vlen={0}",
