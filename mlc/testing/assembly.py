@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _LABEL = re.compile(r"^(\.?L?[A-Za-z_.$][\w.$]*):")
 _COMMENT = re.compile(r"\s*(#\s|//|@\s).*$")
 _TARGET = re.compile(r"(\.LBB\w+)\s*$")
-_STACK = re.compile(r"\(%[re]sp|\[sp\b|\[x29\b")
+_STACK = re.compile(r"\(%[re]sp|\[sp\b")
 
 
 @dataclass(frozen=True)
