@@ -14,6 +14,9 @@ from mlc.codegen.runtime import context as ctx
 from mlc.codegen.toolchain import Toolchain
 
 HARNESS = Path(__file__).parent / "runtime" / "harness"
+MODEL_HEADER = "header_of_model.h"
+"""Named apart from the harness's files, whatever the model is called."""
+
 SOURCES = ("main.c", "tensor.c", "proto.c")
 
 _ONNX_TYPES = {
@@ -31,14 +34,13 @@ def write_program(artefact: Artefact, path: Path, toolchain: Toolchain) -> None:
     """
     with tempfile.TemporaryDirectory(prefix="mlc-program-") as folder:
         work = Path(folder)
-        name = artefact.program.name
-        artefact.write_object(work / f"{name}.o")
-        artefact.write_header(work / f"{name}.h")
+        artefact.write_object(work / "weighted_model.o")
+        artefact.write_header(work / MODEL_HEADER)
         (work / "program.h").write_bytes((HARNESS / "program.h").read_bytes())
         for source in SOURCES:
             (work / source).write_bytes((HARNESS / source).read_bytes())
         (work / "model.c").write_text(model_source(artefact.program), "utf-8")
-        toolchain.link_program(path, [*(work / s for s in SOURCES), work / "model.c", work / f"{name}.o"])
+        toolchain.link_program(path, [*(work / s for s in SOURCES), work / "model.c", work / "weighted_model.o"])
 
 
 def model_source(program: Program) -> str:
@@ -67,7 +69,7 @@ def model_source(program: Program) -> str:
     }
     rows = "\n".join(f"    .{field} = {value}," for field, value in fields.items())
     return f"""/* What the program must know of the model {name}. */
-#include "{name}.h"
+#include "{MODEL_HEADER}"
 #include "program.h"
 
 static {name}_ctx context;

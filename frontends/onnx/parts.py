@@ -178,8 +178,8 @@ def _string_outputs(node: NodeProto, functions: Functions, strings: set[str]) ->
 
 
 def _types(formals: Sequence[Formal], count: int) -> list[str]:
-    """The type names of ``count`` inputs or outputs; the last formal one may stand for many."""
-    return [formals[min(i, len(formals) - 1)].type_str for i in range(count)]
+    """The type names of ``count`` inputs or outputs; the last formal one may stand for many, none for none."""
+    return [formals[min(i, len(formals) - 1)].type_str for i in range(count)] if formals else []
 
 
 def _names_strings(attribute: AttributeProto) -> bool:

@@ -74,6 +74,7 @@ for _name, _body in {
     "conv-of-too-few-pads": f"g {_CONV} {{ y = Conv<pads=[1]>(x, w) }}",
     "conv-of-another-kernel-shape": f"g {_CONV} {{ y = Conv<kernel_shape=[5,5]>(x, w) }}",
     "conv-of-unknown-padding": f'g {_CONV} {{ y = Conv<auto_pad="MAYBE">(x, w) }}',
+    "strings-for-an-operator-without-inputs": "g (string[4] x) => (float[4] y) { y = RandomUniform<shape=[4]>(x) }",
     "conv-of-one-operand": f"g {_CONV} {{ y = Conv(x) }}",
     "pool-of-kernel-0": f"g {_POOL} {{ y = MaxPool<kernel_shape=[0,2]>(x) }}",
     "pool-of-negative-kernel": f"g {_POOL} {{ y = AveragePool<kernel_shape=[-2,2]>(x) }}",

@@ -1,6 +1,6 @@
 /* A stand-alone program around one compiled model: what its files share. */
-#ifndef MLC_PROGRAM_H
-#define MLC_PROGRAM_H
+#ifndef MLC_HARNESS_OF_A_PROGRAM_H
+#define MLC_HARNESS_OF_A_PROGRAM_H
 
 #include <stdbool.h>
 #include <stddef.h>

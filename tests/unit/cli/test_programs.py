@@ -248,3 +248,8 @@ def test_nothing_installed(tmp_path: Path, capsys: Capture, monkeypatch: pytest.
     assert "install gcc-aarch64-linux-gnu libc6-dev-arm64-cross (Debian and Ubuntu)" in capsys.readouterr().err
     assert main(["verify", str(model), "--target=aarch64"]) == 2
     assert "qemu-aarch64 is not installed (install it (qemu-user on Debian" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["program", "tensor", "main", "model"])
+def test_a_model_may_be_called_like_the_harness(name: str, tmp_path: Path) -> None:
+    assert call(build(tmp_path, perceptron(), name), "--bench=1").returncode == 0
