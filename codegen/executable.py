@@ -72,6 +72,10 @@ def model_source(program: Program) -> str:
 #include "{MODEL_HEADER}"
 #include "program.h"
 
+#if defined({name}_DIMS) && {name}_DIMS > 0
+#error "programs need fixed shapes: bind every dim, for example --dim batch=1"
+#endif
+
 static {name}_ctx context;
 {_tensors("inputs", program.inputs)}
 {_tensors("outputs", program.outputs)}

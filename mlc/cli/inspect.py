@@ -87,6 +87,7 @@ def _text(report: dict[str, Any]) -> str:
         f"threads  {report['extra'].get('threads', 1)}",
         *([f"flops    {flops:,}"] if flops else []),
         f"arena    {report['arena_bytes']:,} bytes",
+        *(f"level {i}  {level['target']['name']}" for i, level in enumerate(report.get("levels", ()))),
         f"weights  {weights['bytes']:,} bytes{', embedded' if weights['embedded'] else ''}",
         f"kernels  {len(report['kernels'])}",
     ]

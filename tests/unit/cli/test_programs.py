@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from mlc.cli.main import main
+from mlc.codegen.artefact import Artefact
 from mlc.codegen.executable import file_names
 from mlc.testing.onnx_models import perceptron
 from mlc.testing.require import require_tool
@@ -238,6 +239,21 @@ def test_linkers_that_do_not_fit(
     error = capsys.readouterr().err
     assert words in error
     assert sorted(file.name for file in tmp_path.iterdir()) == ["m.onnx"]
+
+
+def test_open_dims_are_refused(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program whose header lists run-time extents can't be linked: the harness passes none."""
+    require_tool("cc", "gcc")
+    text = Artefact.header
+
+    def with_extents(artefact: Artefact) -> str:
+        return text(artefact) + "\n#undef m_DIMS\n#define m_DIMS 1\n"
+
+    monkeypatch.setattr(Artefact, "header", with_extents)
+    (tmp_path / "m.onnx").write_bytes(perceptron().SerializeToString())
+    assert main(["compile", str(tmp_path / "m.onnx"), "--emit=exe", "-o", str(tmp_path / "m")]) == 2
+    assert "programs need fixed shapes: bind every dim" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
 
 
 def test_nothing_installed(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
