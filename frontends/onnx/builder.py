@@ -111,13 +111,17 @@ class Builder:
 
         Constants of regions stand in the outermost block: values that are known inside may be so outside, too.
         """
-        inner = Builder(block, self.weights, self)
+        inner = self._inside(block)
         inner._label = self._label
         try:
             yield inner
         except MlcError:
             block.drop_all_references()
             raise
+
+    def _inside(self, block: Block) -> Builder:
+        """A builder of a block inside this one's."""
+        return Builder(block, self.weights, self)
 
     # Operations
 

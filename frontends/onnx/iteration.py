@@ -6,24 +6,31 @@ next or depend on its number, is unrolled within a budget of the whole model.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from onnx import GraphProto
-from xdsl.ir import Block, BlockArgument
+from xdsl.ir import Attribute, Block, BlockArgument, SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.extents import capacities, is_bounded
+from mlc.dialects.hlt.base import tensor_of
+from mlc.frontends.onnx.bounded.builder import BoundedBuilder
 from mlc.frontends.onnx.builder import FOLD_LIMIT, Builder
 from mlc.frontends.onnx.limits import Limits
 from mlc.frontends.onnx.node import READ_LIMIT, DataDependentError, Node
-from mlc.frontends.onnx.value import Entry, Value, arguments_behind, same_value, signature_of
+from mlc.frontends.onnx.value import BoundedValue, Entry, Value, arguments_behind, like, same_value, signature_of
 
 SMALL_NODES = 24
 """Loops of no more nodes than this, counted in every iteration, are unrolled."""
 
 MOST_NODES = 1 << 13
 """No loop is unrolled into more."""
+
+MOST_STACKED = 1 << 24
+"""Elements of a stacked result whose number of slices is data: there is memory for as many as there may be."""
 
 FOREVER = 1 << 40
 """A loop of so many iterations that nothing ends early is refused."""
@@ -63,6 +70,8 @@ class Iteration:
     keep: Value | None
     states: Sequence[Entry]
     slices: Sequence[Value] = ()
+    length: int | None = None
+    """The extent of stacked results, where it is known before and not simply the limit."""
     nodes: int = field(init=False)
     """Nodes of the body, those of graphs inside it too."""
 
@@ -128,9 +137,9 @@ class Iteration:
         """The states as they are, and stacks without slices."""
         if not any(self._used()):
             return [*self.states, *[None] * self.stacks]
-        block = Block(arg_types=[hlt.tensor_type(w.shape[1:], hlt.element_type(w.dtype)) for w in self.slices])
+        block = Block(arg_types=[_without_first(whole) for whole in self.slices])
         with self.b.nested(block) as inner:
-            outcome = self._once(inner, self._number(0), self.states, _values(block.args, self.slices, 1))
+            outcome = self._once(inner, self._number(0), self.states, _slices(block.args, self.slices))
         block.drop_all_references()
         empty = [None if p is None else self.b.full((0, *p.shape), 0, p.dtype) for p in outcome.parts]
         return [*self.states, *empty]
@@ -162,13 +171,13 @@ class Iteration:
 
     def _unrollable(self, error: DataDependentError) -> bool:
         """Whether each iteration on its own knows more than the loop does."""
-        return self.limit is not None and isinstance(error, OfOneIterationError)
+        return self.limit is not None and self.trips is None and isinstance(error, OfOneIterationError)
 
     def _one_by_one(self, *, keeps_operations: bool) -> list[Entry | None] | None:
         """The results, or None where the budget ends, where an operation stands that may not, or without a decision."""
         states, stacks = list(self.states), [list[Value]() for _ in range(self.stacks)]
         keep, index = self.keep, 0
-        if self.limit is not None and self.limit * self.nodes > MOST_NODES:
+        if self.trips is not None or (self.limit is not None and self.limit * self.nodes > MOST_NODES):
             return None
         while self.limit is None or index < self.limit:
             if keep is not None and keep.known is None:
@@ -231,9 +240,8 @@ class Iteration:
         if len(values) != len(carried):
             raise self._varies("a sequence is carried")
         self._check_length()
-        kinds = [(v.shape, v.dtype) for v in values] + [(w.shape[1:], w.dtype) for w in self.slices]
-        types = [hlt.tensor_type(shape, hlt.element_type(dtype)) for shape, dtype in kinds]
-        block = Block(arg_types=[hlt.tensor_type((), hlt.element_type(np.dtype(np.int64))), *types])
+        types = [value.type for value in values] + [_without_first(whole) for whole in self.slices]
+        block = Block(arg_types=[INDEX, *types])
         around = [self.b.constant(np.array(0)), *values, *self.slices]
         try:
             with self.b.nested(block) as inner:
@@ -242,10 +250,13 @@ class Iteration:
             raise self._seen_from_outside(error, dict(zip(block.args, around))) from error
 
     def _filled(self, inner: Builder, fixed: frozenset[int], values: Sequence[Value]) -> list[Entry | None]:
-        arguments = iter(Value(*signature_of(argument), ssa=argument) for argument in inner.block.args)
-        index = next(arguments)
-        states = [state if n in fixed else next(arguments) for n, state in enumerate(self.states)]
-        outcome = self._once(inner, index, states, list(arguments))
+        arguments = iter(inner.block.args)
+        index = Value((), np.int64, ssa=next(arguments))
+        states = [
+            like(state, next(arguments)) if n not in fixed and isinstance(state, Value) else state
+            for n, state in enumerate(self.states)
+        ]
+        outcome = self._once(inner, index, states, _slices(arguments, self.slices))
         unchanged = {n for n, state in enumerate(self.states) if self._stays(state, states[n], outcome.states[n])}
         if unchanged - fixed and self.node.scope.repetitions.take(self.nodes):
             inner.block.drop_all_references()
@@ -253,14 +264,25 @@ class Iteration:
         following = [state for n, state in enumerate(outcome.states) if n not in fixed]
         self._check_states(values, following)
         keep = self._condition(outcome)
-        self._check_stacks(outcome, keep)
+        carried = list(values)
+        if self._counts(outcome, keep):
+            inner.block.insert_arg(INDEX, 1 + len(values))
+            following.append(inner.add(index, 1))
+            carried.append(self._number(0))
         parts = [part for part in outcome.parts if part is not None]
         first = [] if keep is None or outcome.keep is None else [outcome.keep]
         yielded = [value for value in (*first, *following, *parts) if isinstance(value, Value)]
         inner.append(hlt.YieldOp(*(inner.ssa(value) for value in yielded)))
-        made = iter(self.b.append(self._operation(inner.block, keep, values)))
-        finals: list[Entry | None] = [s if n in fixed else next(made) for n, s in enumerate(self.states)]
-        return [*finals, *(None if part is None else next(made) for part in outcome.parts)]
+        op = self._operation(inner.block, keep, carried)
+        self.b.append(op)
+        made = iter(op.results)
+        finals: list[Entry | None] = [
+            s if n in fixed or not isinstance(s, Value) else like(s, next(made)) for n, s in enumerate(self.states)
+        ]
+        extent = self.length or self.limit or 0
+        if len(carried) > len(values) and isinstance(self.b, BoundedBuilder):
+            extent = self.b.new_symbol("iterations", Value((), np.int64, ssa=next(made)), self.limit or 0)
+        return [*finals, *(None if part is None else _stack(part, extent, next(made)) for part in outcome.parts)]
 
     def _operation(self, body: Block, keep: Value | None, values: Sequence[Value]) -> hlt.LoopOp:
         b = self.b
@@ -297,16 +319,27 @@ class Iteration:
                 found = f"{new.dtype}{list(new.shape)}" if isinstance(new, Value) else "a sequence"
                 raise self._varies(f"what starts as {old.dtype}{list(old.shape)} becomes {found}")
 
-    def _check_stacks(self, outcome: Outcome, keep: Value | None) -> None:
-        """The number of slices is known, and not more than a tensor may have."""
+    def _counts(self, outcome: Outcome, keep: Value | None) -> bool:
+        """Whether the loop has to count its iterations, as they are an extent of its results.
+
+        Raises DataDependentError where that is not possible, and ModelError for too many slices.
+        """
         parts = [part for part in outcome.parts if part is not None]
-        if not parts:
-            return
-        deciding = [v for v in (self.trips, keep, None if keep is None else outcome.keep) if v is not None]
-        if self.limit is None or deciding:
+        deciding = [v for v in (keep, None if keep is None else outcome.keep) if v is not None]
+        deciding += [] if self.trips is None or self.length is not None else [self.trips]
+        if not parts or (self.limit is not None and not deciding):
+            self._check_stacks(parts, Limits.elements)
+            return False
+        finds = isinstance(self.b, BoundedBuilder) and self.b.finds_extents
+        if self.limit is None or not finds or any(self.limit * part.size > MOST_STACKED for part in parts):
             raise self.node.depends_on_data("the number of iterations, an extent of the scan outputs,", *deciding)
+        return True
+
+    def _check_stacks(self, parts: Sequence[Value], most: int) -> None:
         for part in parts:
-            Limits().check("elements", self.limit * part.size, f"{self.node.label}: elements of a scan output")
+            elements = (self.limit or 0) * math.prod(capacities(part.shape))
+            if elements > most:
+                raise self.node.invalid(f"a scan output of {elements} elements exceeds the limit of {most}")
 
     # Errors
 
@@ -339,5 +372,28 @@ def _count(graph: GraphProto) -> int:
     return len(graph.node) + sum(map(_count, inner))
 
 
-def _values(arguments: Iterable[BlockArgument], like: Sequence[Value], drop: int) -> list[Value]:
-    return [Value(v.shape[drop:], v.dtype, ssa=argument) for argument, v in zip(arguments, like, strict=True)]
+INDEX = hlt.tensor_type((), hlt.element_type(np.dtype(np.int64)))
+"""The type of an iteration's number."""
+
+
+def _without_first(whole: Value) -> Attribute:
+    """The type of a slice along dim 0."""
+    shape, element = tensor_of(whole.type)
+    return hlt.tensor_type(shape[1:], element)
+
+
+def _slices(arguments: Iterable[SSAValue], wholes: Sequence[Value]) -> list[Value]:
+    """Slices of ``wholes`` along dim 0, whose extents within the slices are those of the wholes."""
+    found: list[Value] = []
+    for argument, whole in zip(arguments, wholes, strict=True):
+        storage = Value(*signature_of(argument), ssa=argument)
+        rest = whole.shape[1:]
+        zero = [axis - 1 for axis in whole.zero if axis] if isinstance(whole, BoundedValue) else []
+        found.append(BoundedValue(rest, storage, zero) if is_bounded(rest) else storage)
+    return found
+
+
+def _stack(part: Value, extent: int, ssa: SSAValue) -> Value:
+    """A stacked result, of which slices that no iteration made are zeros."""
+    shape, storage = (extent, *part.shape), Value(*signature_of(ssa), ssa=ssa)
+    return BoundedValue(shape, storage, (0,)) if is_bounded(shape) else storage

@@ -135,6 +135,12 @@ def signature_of(value: SSAValue) -> tuple[tuple[int, ...], np.dtype[Any]]:
     return shape, hlt.numpy_dtype(element)
 
 
+def like(value: Value, ssa: SSAValue) -> Value:
+    """A value of the shape and dtype of ``value``; ``ssa`` is its tensor, of full capacity where dims are bounded."""
+    storage = Value(*signature_of(ssa), ssa=ssa)
+    return BoundedValue(value.shape, storage) if isinstance(value, BoundedValue) else storage
+
+
 def is_float(value: Value) -> bool:
     """Whether the elements are f64, f32, f16 or bf16."""
     return hlt.is_float(hlt.element_type(value.dtype))

@@ -267,3 +267,47 @@ def test_greedy_decoding_ends_at_the_end_token(threads: int, tmp_path: Path) -> 
             wanted = greedy(table, seed, most)
             assert int(count) == len(wanted)
             np.testing.assert_array_equal(tokens, wanted + [-1] * (12 - len(wanted)))
+
+
+def test_scan_outputs_have_a_slice_per_iteration(tmp_path: Path) -> None:
+    """How many there are is known at run time, also in a shared library."""
+    model = model_of("""g (float[3] x, int64 n, bool c) => (float[3] y, float[K, 3] z) <int64 most = {20}> {
+        y, z = Loop (most, c, x) <body = b (int64 i, bool k, float[3] s) => (bool d, float[3] t, float[3] u) {
+            d = Less (i, n)
+            t = Add (s, x)
+            u = Neg (t)
+        }>
+    }""")
+    mlc.compile(model, threads=2, cache=False).save(tmp_path / "scan.so")
+    net = mlc.load(tmp_path / "scan.so")
+    x = np.arange(3).astype(np.float32)
+    for n, start, count in ((0, True, 1), (4, True, 5), (4, False, 0), (30, True, 20)):
+        y, z = net(x, np.array(n), np.array(start))
+        np.testing.assert_array_equal(y, (count + 1) * x)
+        np.testing.assert_array_equal(z, -np.outer(np.arange(2, count + 2), x).astype(np.float32))
+
+
+def test_bounded_dims_enter_control_flow() -> None:
+    """A Scan over a bounded number of steps, in a branch, beside a Loop that carries a bounded tensor."""
+    model = model_of("""g (float[T, 3] x, int64 n, bool c) => (float[T, 3] y, float[T, 3] z) <bool go = {1}> {
+        y = Loop (n, go, x) <body = b (int64 i, bool k, float[T, 3] s) => (bool d, float[T, 3] t) {
+            d = Identity (k)
+            t = Add (s, x)
+        }>
+        zero = Constant <value_floats = [0.0, 0.0, 0.0]> ()
+        z = If (c) <then_branch = a () => (float[T, 3] p) {
+            last, p = Scan <num_scan_inputs = 1, body = step (float[3] before, float[3] now)
+                                                        => (float[3] after, float[3] out) {
+                after = Add (before, now)
+                out = Identity (after)
+            }> (zero, x)
+        }, else_branch = e () => (float[T, 3] q) { q = Softmax <axis = 0> (x) }>
+    }""")
+    net = mlc.compile(model, dims={"T": "1..8"}, threads=1, cache=False)
+    for steps in (1, 5, 8):
+        x = np.random.default_rng(steps).standard_normal((steps, 3)).astype(np.float32)
+        for condition in (True, False):
+            y, z = net(x, np.array(3), np.array(condition))
+            wanted = x.cumsum(0) if condition else np.exp(x) / np.exp(x).sum(0)
+            np.testing.assert_allclose(y, 4 * x, rtol=1e-5)
+            np.testing.assert_allclose(z, wanted, rtol=1e-5, atol=1e-6)

@@ -128,8 +128,10 @@ class BoundedBuilder(Builder):
     program computes itself.
     """
 
-    def __init__(self, block: Block, weights: WeightStore, symbols: Sequence[Symbol] = ()) -> None:
-        super().__init__(block, weights)
+    def __init__(
+        self, block: Block, weights: WeightStore, symbols: Sequence[Symbol] = (), around: Builder | None = None
+    ) -> None:
+        super().__init__(block, weights, around)
         self.found: list[Symbol] = []
         self._scalars: dict[Symbol, Value] = {}
         self._extents: dict[int, Value] = {}
@@ -139,6 +141,13 @@ class BoundedBuilder(Builder):
             values = Value((len(symbols),), np.int64, ssa=argument)
             for place, symbol in enumerate(symbols):
                 self._scalars[symbol] = self.reshape(self.slice(values, (place,), (1,)), ())
+
+    def _inside(self, block: Block) -> Builder:
+        """It sees the extents that are computed so far; those that it computes are its own."""
+        inner = BoundedBuilder(block, self.weights, around=self)
+        inner._scalars = self._scalars
+        inner._extents, inner._masks = dict(self._extents), dict(self._masks)
+        return inner
 
     # Operations
 
@@ -198,8 +207,18 @@ class BoundedBuilder(Builder):
             self._extents[extent] = term.value
         return self._extents[extent]
 
+    @property
+    def finds_extents(self) -> bool:
+        """Whether the program may compute extents here: inside control flow it may not."""
+        return self._top is self
+
     def new_symbol(self, name: str, value: Value, high: int) -> int:
-        """An extent that the program computes: ``value`` is an i64 tensor of rank 0, 0 to ``high``."""
+        """An extent that the program computes: ``value`` is an i64 tensor of rank 0, 0 to ``high``.
+
+        Raises UnsupportedError inside control flow, where an extent would not last.
+        """
+        if not self.finds_extents:
+            raise UnsupportedError("a shape depends on data that are computed inside control flow")
         symbol = Symbol(f"{name}.{len(self.found)}", 0, high)
         self._scalars[symbol] = value
         self.found.append(symbol)

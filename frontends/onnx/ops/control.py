@@ -13,7 +13,7 @@ from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.iteration import scalar
 from mlc.frontends.onnx.node import DataDependentError, Node
 from mlc.frontends.onnx.registry import onnx_op
-from mlc.frontends.onnx.value import Entry, TensorList, Value, same_value, tensors_of
+from mlc.frontends.onnx.value import Entry, TensorList, Value, like, same_value, tensors_of
 
 
 @onnx_op("If")
@@ -49,8 +49,10 @@ def _both(b: Builder, node: Node, condition: Value) -> list[Entry | None]:
         for block in blocks:
             block.drop_all_references()
         return ways[0]
-    made = iter(b.append(hlt.IfOp(b.ssa(condition), *blocks)))
-    merged = iter([left if same_value(left, right) else next(made) for left, right in pairs])
+    op = hlt.IfOp(b.ssa(condition), *blocks)
+    b.append(op)
+    made = iter(op.results)
+    merged = iter([left if same_value(left, right) else like(left, next(made)) for left, right in pairs])
     return [_rebuilt(entry, merged) for entry in ways[0]]
 
 

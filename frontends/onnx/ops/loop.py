@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mlc.dialects import hlt
+from mlc.dialects.extents import capacity, is_bounded
+from mlc.frontends.onnx.bounded.builder import BoundedBuilder
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.iteration import Iteration, scalar
 from mlc.frontends.onnx.node import Node
@@ -48,13 +50,15 @@ def scan(b: Builder, node: Node) -> Sequence[Entry | None]:
     lengths = {whole.shape[0] for whole in slices}
     if len(lengths) > 1:
         raise node.invalid(f"the scan inputs have different lengths: {sorted(lengths)}")
+    length = lengths.pop()
     results = Iteration(
         b,
         node,
         node.graph("body"),
         header=False,
-        limit=lengths.pop(),
-        trips=None,
+        limit=capacity(length),
+        length=length,
+        trips=b.extent(length) if is_bounded([length]) and isinstance(b, BoundedBuilder) else None,
         keep=None,
         states=_states(node, range(first)),
         slices=slices,
