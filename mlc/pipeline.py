@@ -65,7 +65,8 @@ def graph_passes(options: Options) -> Iterator[ModulePass]:
     if options.opt_level > 0:
         yield FoldConstantsPass(strict=options.strict)
         yield CanonicalizePass()
-        yield FoldBatchNormPass()
+    yield FoldBatchNormPass()
+    if options.opt_level > 0:
         yield ReorderPass()
         yield FoldConstantsPass(strict=options.strict)
         yield EliminateCommonPass()
