@@ -11,6 +11,7 @@ import pytest
 
 from mlc.cli.main import COMMANDS
 from mlc.codegen.targets import all_targets
+from mlc.frontends.onnx.registry import importers
 from mlc.knobs import KNOBS
 from mlc.registry import pass_files
 
@@ -18,6 +19,7 @@ ROOT = Path(__file__).parents[3]
 NAMES = {
     "reference/cli.md": COMMANDS,
     "reference/environment.md": KNOBS,
+    "reference/operators.md": [name for _, name in importers()],
     "reference/passes.md": pass_files(),
     "reference/targets.md": all_targets(),
 }
