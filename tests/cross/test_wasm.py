@@ -34,6 +34,16 @@ def test_kernels_agree_with_the_reference(name: str, tmp_path: Path) -> None:
     assert np.abs(result - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
 
 
+def test_relaxed_kernels_agree_with_the_reference(tmp_path: Path) -> None:
+    """Node 20 has relaxed SIMD behind a flag."""
+    machine = Node(find_target("wasm32-relaxed"), ("--experimental-wasm-relaxed-simd",))
+    sample = SAMPLES["gemm"]
+    arrays = sample.arrays()
+    (expected,) = sample.expected(arrays)
+    result = machine.run(sample.kernel, arrays, tmp_path)[-1]
+    assert np.abs(result - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
+
+
 def test_notices_a_wrong_result(tmp_path: Path) -> None:
     """The comparison above can fail: with other weights the result is another."""
     sample = SAMPLES["gemm"]

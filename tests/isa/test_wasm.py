@@ -28,6 +28,13 @@ def test_products_multiply_and_add(name: str) -> None:
     assert loop.mnemonics["i32.add"] <= 4
 
 
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_relaxed_products_are_one_instruction(name: str) -> None:
+    loop = Listing.of(assembly(PRODUCTS[name].kernel, find_target("wasm32-relaxed"))).busiest_loop("f32x4.relaxed_madd")
+    assert loop.mnemonics["f32x4.relaxed_madd"] == 8
+    assert loop.count("f32x4.mul|f32x4.add|call|v128.store") == 0
+
+
 def test_depthwise_loads_at_offsets() -> None:
     loop = Listing.of(assembly(depthwise(30, 64, block=4).kernel, TARGET)).busiest_loop("f32x4.mul")
     assert loop.mnemonics["f32x4.mul"] == loop.mnemonics["f32x4.add"] == 8 * 3
