@@ -162,6 +162,11 @@ class Node:
             raise self.unsupported(f"{what} has {value.size} elements, more than are read while importing")
         return value.known
 
+    def bounded(self, count: int, what: str) -> None:
+        """UnsupportedError where a table of ``count`` elements, made while importing, would be too large."""
+        if count > READ_LIMIT:
+            raise self.unsupported(f"{what} takes a table of {count} elements, more than are made while importing")
+
     def known_ints(self, index: int, what: str) -> tuple[int, ...]:
         """The contents of input ``index``, a list of integers; some may be an `Extent`."""
         value = self.input(index)

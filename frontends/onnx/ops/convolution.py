@@ -93,6 +93,7 @@ def col_to_im(b: Builder, node: Node) -> Value:
     counts = [s // stride + 1 for s, stride in zip(space, strides)]
     if math.prod(counts) != x.shape[2]:
         raise node.invalid(f"{x.shape[2]} blocks {list(block)} for {list(counts)} places in an image {list(image)}")
+    node.bounded(cells * cells, "the block")
     batch, channels = x.shape[0], x.shape[1] // cells
     unit = b.constant(np.eye(cells, dtype=x.dtype).reshape(cells, 1, *block))
     whole = b.op(

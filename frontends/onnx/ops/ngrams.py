@@ -30,6 +30,7 @@ def tf_idf_vectorizer(b: Builder, node: Node) -> Value:
         raise node.invalid(f"{len(columns)} columns for {sum(map(len, pools))} n-grams")
     counts = b.concat([_counts(b, node, rows, size, pool) for size, pool in enumerate(pools, 1)], 1)
     width = int(columns.max()) + 1
+    node.bounded(len(columns) * width, "the place of each n-gram")
     place = b.constant((columns[:, None] == np.arange(width)).astype(np.float32))
     result = b.matmul(b.cast(counts, np.float32), place)
     if mode == "IDF":

@@ -247,6 +247,7 @@ class _BoxAxis:
         counts = np.full(rois.shape[0], ratio)
         if not ratio:
             counts = np.ceil(node.contents(length, "the size of the boxes") / bins).astype(np.int64)
+        node.bounded(int(counts.max(initial=1)) * rois.shape[0], "the points of the boxes")
         return _BoxAxis(start, length, bins, np.maximum(counts, 0))
 
     @property

@@ -125,6 +125,7 @@ def spectrum(b: Builder, node: Node, x: Value, axis: int, n: int | None, *, inve
         n = 2 * (x.shape[axis] - 1) if inverse and onesided else x.shape[axis]
     if n < 1 or not x.shape[axis]:
         raise node.invalid(f"a Fourier transform of {x.shape[axis]} elements and of length {n}")
+    node.bounded(n, "the Fourier transform")
     rows = _whole(b, rows, n) if inverse and onesided else _each(rows, lambda v: _resized(b, v, n))
     if inverse:
         # The conjugate's transform is the conjugate of the inverse transform times the length.
@@ -164,6 +165,7 @@ def stft(b: Builder, node: Node) -> Value:
     if x.rank != 3 or step < 1 or not 0 < length <= x.shape[1] or (window is not None and window.shape != (length,)):
         raise node.invalid(f"frames of {length}, {step} apart, of a signal of shape {list(x.shape)}")
     count = 1 + (x.shape[1] - length) // step
+    node.bounded(count * length, "the frames")
     places = (np.arange(count)[:, None] * step + np.arange(length)).astype(np.int64)
     frames = b.op(hlt.GatherOp, x, b.constant(places), axis=1)
     if window is not None:
@@ -178,6 +180,7 @@ def mel_weight_matrix(b: Builder, node: Node) -> Value:
     bands, length, rate, low, high = (node.known_scalar(i, name) for i, name in enumerate(what))
     if bands < 1 or length < 1 or rate < 1 or not 0 <= low <= high:
         raise node.invalid(f"{bands} bands from {low} to {high} Hz of {length} samples at {rate} Hz")
+    node.bounded((int(length) // 2 + 1) * int(bands), "the matrix")
     matrix = mel_bands(int(bands), int(length), float(rate), float(low), float(high))
     return b.constant(matrix.astype(node.dtype("output_datatype", np.dtype(np.float32))))
 

@@ -86,6 +86,8 @@ def test_mel_bands(bands: int, length: int, high: float) -> None:
 def test_what_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="length 4099, which has no divisor"):
         transformed(signal(1, 4099, 1), 1)
+    with pytest.raises(UnsupportedError, match="a table of 1099511627776 elements"):
+        transformed(signal(1, 8, 1), 1, 1 << 40)
     with pytest.raises(ModelError, match="last dim holds one part or two"):
         transformed(signal(1, 4, 3), 1)
     with pytest.raises(ModelError, match="of real signals"):
