@@ -2,14 +2,15 @@
 
 On x86-64 the check asks ``cpuid`` and, for registers that the operating system must save, ``xgetbv``. Neither
 has an intrinsic that works for every build, so their few instructions stand as prologue bytes of two
-functions. On aarch64 Linux lets a program read the identification registers. Elsewhere nothing can be asked
-without the C library, and the check passes.
+functions. On aarch64 Linux lets a program read the identification registers; on ARMv7 and RISC-V system
+calls tell (``mlc.codegen.runtime.hwcap``). Elsewhere there is nothing to ask for, and the check passes.
 
 References: Intel SDM volume 2A (CPUID); Arm ARM D19 (ID_AA64 registers); AMD64 APM volume 3 (CPUID).
 """
 
 from __future__ import annotations
 
+from mlc.codegen.runtime.hwcap import arm_check, code, riscv_check
 from mlc.codegen.targets.base import Target
 from mlc.errors import UnsupportedError
 
@@ -151,11 +152,6 @@ def _xcr0(features: frozenset[str]) -> int:
     return mask
 
 
-def _code(text: str) -> str:
-    data = bytes.fromhex(text)
-    return f'[{len(data)} x i8] c"' + "".join(f"\\{byte:02X}" for byte in data) + '"'
-
-
 def _x86_check(features: frozenset[str]) -> str:
     """Each step leaves at the first answer that lacks something: what is asked later may not exist."""
     masks = _x86_masks(features)
@@ -177,11 +173,11 @@ def _x86_check(features: frozenset[str]) -> str:
             steps += [_x86_leaf(leaf, masks[leaf]) for leaf in leaves]
     return f"""
 define internal x86_64_sysvcc void @NAME_cpuid(i32 %leaf, i32 %subleaf, ptr %answer) noinline nounwind BASELINE
-    prologue {_code(_CPUID_CODE)} {{
+    prologue {code(_CPUID_CODE)} {{
   ret void
 }}
 
-define internal x86_64_sysvcc i32 @NAME_xgetbv() noinline nounwind BASELINE prologue {_code(_XGETBV_CODE)} {{
+define internal x86_64_sysvcc i32 @NAME_xgetbv() noinline nounwind BASELINE prologue {code(_XGETBV_CODE)} {{
   ret i32 0
 }}
 
@@ -259,6 +255,6 @@ next{label}:
 """
 
 
-_CHECKS = {"x86_64": _x86_check, "aarch64": _aarch64_check}
+_CHECKS = {"x86_64": _x86_check, "aarch64": _aarch64_check, "armv7": arm_check, "riscv64": riscv_check}
 _ANY_SYSTEM = frozenset({"x86_64"})
 """Architectures whose processors answer programs themselves, whatever the system."""

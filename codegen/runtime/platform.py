@@ -37,9 +37,15 @@ _PLATFORMS = {
     "aarch64": Platform(
         "i64", 98, 123, 135, _ARM_HINT[0].format("aarch64"), _ARM_HINT[1].format("aarch64"),
         '"target-cpu"="generic" "target-features"="+neon"',
-    ), "riscv64": Platform("i64", 98, 123, 135, "", "", ""), "armv7": Platform("i32", 240, 242, 175,
-    _ARM_HINT[0].format("arm"), _ARM_HINT[1].format("arm"), "", unwind=""), "wasm32": Platform("i32", 0, 0, 0,
-    "", "", "", unwind=""),
+    ),
+    "riscv64": Platform(
+        "i64", 98, 123, 135, "", "", '"target-cpu"="generic-rv64" "target-features"="+m,+a,+f,+d,+c"',
+    ),
+    "armv7": Platform(
+        "i32", 240, 242, 175, _ARM_HINT[0].format("arm"), _ARM_HINT[1].format("arm"),
+        '"target-cpu"="generic" "target-features"="+vfp3d16,-neon"', unwind="",
+    ),
+    "wasm32": Platform("i32", 0, 0, 0, "", "", "", unwind=""),
 }  # fmt: skip
 
 

@@ -18,7 +18,7 @@ from mlc.codegen.jit import Library, read_metadata
 from mlc.codegen.llvm import host_triple
 from mlc.codegen.runtime import context as ctx
 from mlc.codegen.targets import native_target, resolve
-from mlc.codegen.targets.levels import levels_of
+from mlc.codegen.targets.levels import check_levels, levels_of
 from mlc.codegen.weights import Region, WeightsImage
 from mlc.errors import MlcError
 from mlc.testing.require import require_tool
@@ -201,12 +201,17 @@ def test_unknown_versions_advise(arguments: tuple[str, str], words: str) -> None
     [
         (["--multiversion", "--emit=llvm"], "--multiversion writes artefacts, not stages"),
         (["--multiversion", "--mcpu=haswell"], "--multiversion takes processors by version"),
-        (["--multiversion=armv7,armv7:cortex-a9", "--target=armv7"], "versions can't be told apart on armv7"),
     ],
 )
 def test_flags_that_do_not_fit(model: Path, flags: list[str], words: str, capsys: Capture) -> None:
     assert main(["compile", str(model), *flags, "-o", str(model.with_name("n.so"))]) in (2, 4)
     assert words in capsys.readouterr().err
+
+
+def test_versions_of_a_system_without_a_check() -> None:
+    check_levels([resolve("armv7")])
+    with pytest.raises(MlcError, match="versions can't be told apart on"):
+        check_levels([resolve("aarch64-apple-macosx11.0")])
 
 
 def test_levels_are_in_order() -> None:
