@@ -23,7 +23,7 @@ from mlc.codegen.runtime.pool import pool_ir
 from mlc.codegen.runtime.steps import steps_ir
 from mlc.codegen.steps import Call, Step, steps_within
 from mlc.codegen.targets.base import Target
-from mlc.errors import InternalError, UsageError
+from mlc.errors import InternalError, UnsupportedError, UsageError
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _ITEM_BYTES = {"bool": 1, "int4": 1, "uint4": 1, "int2": 1, "uint2": 1, "bfloat16": 2}
@@ -94,6 +94,12 @@ class Program:
             raise UsageError(f"{self.name!r} is not a C identifier", hint="choose the symbol prefix with --name")
         if self.weights_bytes and len(self.weights_sha256) != 64:
             raise InternalError("the weights' SHA-256 must be 64 hexadecimal digits")
+        for what, size in (("weights", self.weights_bytes), ("scratch memory", self.arena_bytes)):
+            if size >= 1 << 8 * self.target.pointer_bytes - 1:
+                raise UnsupportedError(
+                    f"the model has {size:,} bytes of {what}, more than {self.target.name} can address",
+                    hint="choose a 64-bit target or smaller shapes",
+                )
 
     @property
     def calls(self) -> list[Call]:

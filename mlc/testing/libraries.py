@@ -185,7 +185,7 @@ def onnx_cases(
     mcpu: str = "",
     dtype: Literal["f32", "f16"] = "f32",
 ) -> list[Case]:
-    """An ONNX model of static shapes compiled for some numbers of threads, on random inputs."""
+    """An ONNX model of static shapes on random inputs, compiled once and run on some numbers of threads."""
     from mlc.driver import compile_model, import_source, load_source
     from mlc.request import Request, TargetChoice
     from mlc.testing.models import evaluations
@@ -197,8 +197,9 @@ def onnx_cases(
     shapes = [[int(extent) for extent in info.shape or ()] for info in imported.inputs]
     arrays = [random.standard_normal(s).astype(i.dtype) for s, i in zip(shapes, imported.inputs)]
     wide, plain = evaluations(imported, arrays, request.options())
-    built = [compile_model(loaded, replace(request, threads=n))[0].artefact("model", embed=True) for n in threads]
-    return [Case(Job(a, arrays, n), wide, plain) for a, n in zip(built, threads)]
+    built, _ = compile_model(loaded, replace(request, threads=max(threads)))
+    artefact = built.artefact("model", embed=True)
+    return [Case(Job(artefact, arrays, n), wide, plain) for n in threads]
 
 
 def program_case(program: Program, target: Target, threads: int) -> Case:

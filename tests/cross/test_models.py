@@ -21,6 +21,7 @@ from mlc.testing.node import Node, run_modules
 from mlc.testing.programs import Program, programs
 
 PROGRAMS = 32
+MOST_CODE = 300 << 10
 MIXED = (f64, i32, f16, i64, i8)
 
 

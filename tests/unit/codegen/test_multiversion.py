@@ -18,9 +18,10 @@ from mlc.codegen.jit import Library, read_metadata
 from mlc.codegen.llvm import host_triple
 from mlc.codegen.runtime import context as ctx
 from mlc.codegen.targets import native_target, resolve
-from mlc.codegen.targets.levels import check_levels, levels_of
+from mlc.codegen.targets.levels import levels_of
 from mlc.codegen.weights import Region, WeightsImage
 from mlc.errors import MlcError
+from mlc.multiversion import check_levels
 from mlc.testing.require import require_tool
 
 pytestmark = pytest.mark.skipif(not host_triple().startswith("x86_64"), reason="runs x86-64 code")

@@ -19,7 +19,7 @@ from mlc.codegen.object import compile_assembly, compile_ir
 from mlc.codegen.program import Program, TensorSpec, item_bytes, program_ir
 from mlc.codegen.relocatable import merge_objects
 from mlc.codegen.steps import BufferRef, Call
-from mlc.codegen.targets.base import Target
+from mlc.codegen.targets import Target, find_target
 from mlc.errors import InternalError, UnsupportedError, UsageError
 
 X = TensorSpec("x", "float32", (4, 8))
@@ -112,3 +112,13 @@ def test_item_bytes(dtype: str) -> None:
     assert item_bytes(dtype) == np.dtype(kind).itemsize
     assert TensorSpec("x", dtype, (2, 0, 3)).nbytes == 0
     assert TensorSpec("x", dtype, ()).nbytes == item_bytes(dtype)
+
+
+@pytest.mark.parametrize("field", ["weights_bytes", "arena_bytes"])
+def test_what_an_address_can_not_reach_is_refused(field: str) -> None:
+    """Half of the addresses: offsets are signed."""
+    small = Program("toy", (), (), (), 256, 128, "ab" * 32, find_target("armv7"))
+    assert dataclasses.replace(small, **{field: (1 << 31) - 1})
+    with pytest.raises(UnsupportedError, match=r"2,147,483,648 bytes of .*, more than armv7 can address"):
+        dataclasses.replace(small, **{field: 1 << 31})
+    assert dataclasses.replace(small, target=find_target("riscv64"), **{field: 1 << 31})
