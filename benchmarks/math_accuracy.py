@@ -22,6 +22,7 @@ from xdsl.dialects.builtin import MemRefType, ModuleOp, StringAttr, f32, f64
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from benchmarks.fit_math import erf, erfc, normal_tail
+from mlc.codegen import wasm
 from mlc.codegen.elf import parse_object
 from mlc.codegen.emit.function import emit_kernel
 from mlc.codegen.jit import Library
@@ -145,6 +146,10 @@ def object_of(body: Body, types: Sequence[Attribute], target: Target, *, lanes: 
 
 def undefined_symbols(data: bytes) -> list[str]:
     """What an object calls that it does not define."""
+    if data.startswith(wasm.HEADER):
+        return sorted(
+            {s.name for s in wasm.parse_object(data).symbols if not s.defined and s.name != "__stack_pointer"}
+        )
     return sorted({s.name for s in parse_object(data).symbols if s.section == 0 and s.name})
 
 

@@ -77,9 +77,17 @@ _ROUNDED = {"roundeven": _round_even, "floor": floor, "ceil": _ceil, "trunc": tr
 def extend(ctx: Lanes, op: Operation, args: list[str]) -> str:
     """A float in a wider type; f16 by its bits where the machine has no conversion."""
     source, result = op.operands[0].type, op.results[0].type
+    if isinstance(source, BFloat16Type):
+        return ctx.convert("fpext", f32, result, _bfloat_to_single(ctx, args[0]))
     if not isinstance(source, Float16Type) or ctx.target.half:
         return ctx.convert("fpext", source, result, args[0])
     return ctx.convert("fpext", f32, result, _half_to_single(ctx, args[0]))
+
+
+def _bfloat_to_single(ctx: Lanes, x: str) -> str:
+    """Its bits are the upper half of f32's."""
+    bits = ctx.convert("zext", i16, i32, ctx.convert("bitcast", BFloat16Type(), i16, x))
+    return ctx.convert("bitcast", i32, f32, ctx.binary("shl", i32, bits, ctx.constant(16, i32)))
 
 
 def _half_to_single(ctx: Lanes, x: str) -> str:
