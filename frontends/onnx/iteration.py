@@ -239,7 +239,6 @@ class Iteration:
         values = [value for value in carried if isinstance(value, Value)]
         if len(values) != len(carried):
             raise self._varies("a sequence is carried")
-        self._check_length()
         types = [value.type for value in values] + [_without_first(whole) for whole in self.slices]
         block = Block(arg_types=[INDEX, *types])
         around = [self.b.constant(np.array(0)), *values, *self.slices]
@@ -301,17 +300,14 @@ class Iteration:
 
     def _condition(self, outcome: Outcome) -> Value | None:
         """The condition at first, if any iteration asks for it."""
-        if self.keep is None or outcome.keep is None:
-            return None
-        always = all(value.known is not None and value.known for value in (self.keep, outcome.keep))
-        if always and self.limit is None and self.trips is None:
+        asked = [] if self.keep is None or outcome.keep is None else [self.keep, outcome.keep]
+        if any(value.known is None or not value.known for value in asked):
+            return self.keep
+        if self.limit is None and self.trips is None:
             raise self.node.invalid("nothing ends the loop")
-        return None if always else self.keep
-
-    def _check_length(self) -> None:
-        endless = self.limit is None and self.trips is None
-        if self.keep is None and (endless or (self.limit or 0) > FOREVER):
-            raise self.node.invalid("nothing ends the loop" if endless else f"the loop runs {self.limit} times")
+        if self.limit is not None and self.limit > FOREVER:
+            raise self.node.invalid(f"the loop runs {self.limit} times")
+        return None
 
     def _check_states(self, before: Sequence[Value], after: Sequence[Entry]) -> None:
         for old, new in zip(before, after, strict=True):

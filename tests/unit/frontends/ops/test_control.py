@@ -161,7 +161,8 @@ REFUSED = [
     ("Loop (two, go, x, x)", ModelError, "the body has 3 inputs, must have 4"),
     ("Loop (two, x, x)", ModelError, "the condition must hold one element, not 2"),
     ('Loop ("", go, x)', ModelError, "nothing ends the loop"),
-    ('Loop (huge, "", x)', ModelError, "the loop runs 4611686018427387904 times"),
+    ('Loop (huge, "", x)', ModelError, "the loop runs 4611686018427387904 times$"),
+    ("Loop (huge, go, x)", ModelError, "the loop runs 4611686018427387904 times"),
     ("Scan <num_scan_inputs = 3> (x)", ModelError, "3 scan inputs of 1 inputs"),
 ]
 
