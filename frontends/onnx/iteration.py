@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import DTypeLike
 from onnx import GraphProto
 from xdsl.ir import Attribute, Block, BlockArgument, SSAValue
 
@@ -36,8 +37,10 @@ FOREVER = 1 << 40
 """A loop of so many iterations that nothing ends early is refused."""
 
 
-def scalar(b: Builder, node: Node, value: Value, what: str) -> Value:
-    """A tensor of one element as one of rank 0."""
+def scalar(b: Builder, node: Node, value: Value, what: str, dtype: DTypeLike = np.bool_) -> Value:
+    """A tensor of one element, which must have that dtype, as one of rank 0."""
+    if value.dtype != np.dtype(dtype):
+        raise node.invalid(f"{what} is of type {value.dtype}, must be {np.dtype(dtype)}")
     if value.size != 1:
         raise node.invalid(f"{what} must hold one element, not {value.size}")
     return b.reshape(value, ())

@@ -21,7 +21,7 @@ def loop(b: Builder, node: Node) -> Sequence[Entry | None]:
     """Ends after the trip count or by the condition; without a condition at first, later ones don't count."""
     trips, keep = node.optional(0), node.optional(1)
     if trips is not None:
-        trips = b.cast(scalar(b, node, trips, "the trip count"), np.int64)
+        trips = scalar(b, node, trips, "the trip count", np.int64)
     if keep is not None:
         keep = scalar(b, node, keep, "the condition")
     known = None if trips is None or trips.known is None else max(0, int(trips.known))

@@ -159,7 +159,9 @@ def test_names_inside_hide_names_outside(build: Build) -> None:
 REFUSED = [
     ("Loop (n, go, x)", DataDependentError, "the number of iterations, an extent of the scan outputs"),
     ("Loop (two, go, x, x)", ModelError, "the body has 3 inputs, must have 4"),
-    ("Loop (two, x, x)", ModelError, "the condition must hold one element, not 2"),
+    ("Loop (two, x, x)", ModelError, "the condition is of type float32, must be bool"),
+    ("Loop (go, go, x)", ModelError, "the trip count is of type bool, must be int64"),
+    ("Loop (pair, go, x)", ModelError, "the trip count must hold one element, not 2"),
     ('Loop ("", go, x)', ModelError, "nothing ends the loop"),
     ('Loop (huge, "", x)', ModelError, "the loop runs 4611686018427387904 times$"),
     ("Loop (huge, go, x)", ModelError, "the loop runs 4611686018427387904 times"),
@@ -171,7 +173,7 @@ REFUSED = [
 def test_refusals_name_the_node(build: Build, node: str, error: type[MlcError], message: str) -> None:
     with pytest.raises(error, match=message) as caught:
         build(f"""g (float[2] x, int64 n) => (float[] y, float[] u)
-            <bool go = {{1}}, int64 two = {{2}}, int64 huge = {{4611686018427387904}}> {{
+            <bool go = {{1}}, int64 two = {{2}}, int64[2] pair = {{2, 3}}, int64 huge = {{4611686018427387904}}> {{
                 y, u = {node} {STEP if node.startswith("Loop") else ""}
             }}""")
     assert caught.value.node is not None
