@@ -23,7 +23,7 @@ from mlc.dialects.extents import broadcast_shapes
 from mlc.dialects.interpreters import REFERENCES, evaluate
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
-from mlc.errors import MlcError
+from mlc.errors import MlcError, UnsupportedError
 from mlc.frontends.onnx.limits import Limits
 from mlc.frontends.onnx.value import Array, Operand, Scalar, Value, is_float, signature_of
 
@@ -88,6 +88,9 @@ class Builder:
 
     Arguments that are Python numbers stand for a constant of the other operand's shape and element type.
     """
+
+    finds = False
+    """Whether results may have extents that the program itself finds out as it runs."""
 
     def __init__(self, block: Block, weights: WeightStore, around: Builder | None = None) -> None:
         self.block = block
@@ -365,6 +368,15 @@ class Builder:
     def concat(self, values: Sequence[Value], axis: int) -> Value:
         """The values side by side along ``axis``."""
         return values[0] if len(values) == 1 else self.op(concat_op, *values, axis=axis)
+
+    def positions(self, found: Value, what: str) -> Value:
+        """The indices at which a boolean vector holds, in order: as many as there are at run time.
+
+        ``what`` names the dim that the result has.
+        """
+        if found.known is None:
+            raise UnsupportedError(f"the number of {what} elements is known only at run time")
+        return self.constant(np.flatnonzero(found.known).astype(np.int64))
 
     # Reduction and contraction
 

@@ -20,10 +20,10 @@ from mlc.dialects import hlt
 from mlc.dialects.bounds import Bounds
 from mlc.dialects.extents import capacities, is_bounded
 from mlc.dialects.weights import WeightStore
-from mlc.errors import ModelError, UsageError
+from mlc.errors import ModelError, UnsupportedError, UsageError
 from mlc.frontends.onnx.bounded.builder import BoundedBuilder
 from mlc.frontends.onnx.bounded.dims import symbols_of
-from mlc.frontends.onnx.functions import Functions, live, reject_unsupported
+from mlc.frontends.onnx.functions import Functions, Live, live, reject_unsupported
 from mlc.frontends.onnx.node import DataDependentError
 from mlc.frontends.onnx.scope import Scope, initializers_of
 from mlc.frontends.onnx.shapes import TensorInfo, bind_shapes, declared_inputs, output_info
@@ -86,43 +86,73 @@ def import_model(
     Constants made on the way are added to ``loaded.weights``. Raises UsageError for shapes that are missing
     or contradict the model, UnsupportedError (all operators at once) and ModelError, both naming the node.
     """
-    graph = loaded.proto.graph
     inputs = declared_inputs(loaded)
     known = values or {}
     concrete = bind_shapes(inputs, {**_shapes_of(known), **(shapes or {})}, dims or {})
     functions = Functions.of(loaded.proto)
-    body = live(graph.node, [output.name for output in graph.output])
+    body = live(loaded.proto.graph.node, [output.name for output in loaded.proto.graph.output])
     reject_unsupported(body.nodes, functions)
-    builder, arguments = enter(loaded, inputs, concrete, known)
-    block, symbols = builder.block, symbols_of(extent for info in inputs for extent in concrete[info.name])
-    scope = Scope(loaded, functions, arguments, initializers_of(graph))
-    scope.run(builder, body)
-    forms = tuple(_form(output.name, scope.result(output.name)) for output in graph.output)
-    tensors = [pair for output in graph.output for pair in _tensors(output, scope.result(output.name))]
-    outputs = tuple(info for info, _ in tensors)
-    results = [value for _, value in tensors]
-    shapes_in, shapes_out = [concrete[info.name] for info in inputs], [result.shape for result in results]
-    bounds = Bounds(symbols, tuple(builder.found), tuple(shapes_in), tuple(shapes_out))
-    returned = [builder.ssa(result) for result in (*results, *builder.found_values())]
-    block.add_op(ReturnOp(*returned))
-    main = FuncOp(
-        "main",
-        ([argument.type for argument in block.args], [value.type for value in returned]),
-        Region(block),
-        arg_attrs=_names([*(info.name for info in inputs), *[DIMS] * (len(block.args) - len(inputs))]),
-        res_attrs=_names([*(info.name for info in outputs), *[FOUND] * (len(returned) - len(outputs))]),
-    )
-    given = bounds if symbols or builder.found else None
-    return ImportedModel(ModuleOp([main]), loaded.weights, inputs, outputs, tuple(known), forms, given)
+    importing = _Import(loaded, inputs, concrete, known, functions, body)
+    try:
+        return importing.run(finds=True)
+    except DataDependentError:
+        raise
+    except UnsupportedError:
+        # An extent that the program finds out itself can't go everywhere: where data are known, it is a number.
+        return importing.run(finds=False)
+
+
+@dataclass(frozen=True)
+class _Import:
+    """An import of inputs of these shapes, some of them with ``known`` contents."""
+
+    loaded: LoadedModel
+    inputs: Sequence[TensorInfo]
+    concrete: Mapping[str, tuple[int, ...]]
+    known: Mapping[str, Array]
+    functions: Functions
+    body: Live
+
+    def run(self, *, finds: bool) -> ImportedModel:
+        """The whole model; with ``finds``, it may find out extents as it runs."""
+        loaded, inputs, concrete, known = self.loaded, self.inputs, self.concrete, self.known
+        graph = loaded.proto.graph
+        symbols = symbols_of(extent for info in inputs for extent in concrete[info.name])
+        builder, arguments = enter(loaded, inputs, concrete, known, finds=finds)
+        block = builder.block
+        scope = Scope(loaded, self.functions, arguments, initializers_of(graph))
+        scope.run(builder, self.body)
+        forms = tuple(_form(output.name, scope.result(output.name)) for output in graph.output)
+        tensors = [pair for output in graph.output for pair in _tensors(output, scope.result(output.name))]
+        outputs = tuple(info for info, _ in tensors)
+        results = [value for _, value in tensors]
+        shapes_in, shapes_out = [concrete[info.name] for info in inputs], [result.shape for result in results]
+        bounds = Bounds(symbols, tuple(builder.found), tuple(shapes_in), tuple(shapes_out))
+        returned = [builder.ssa(result) for result in (*results, *builder.found_values())]
+        block.add_op(ReturnOp(*returned))
+        main = FuncOp(
+            "main",
+            ([argument.type for argument in block.args], [value.type for value in returned]),
+            Region(block),
+            arg_attrs=_names([*(info.name for info in inputs), *[DIMS] * (len(block.args) - len(inputs))]),
+            res_attrs=_names([*(info.name for info in outputs), *[FOUND] * (len(returned) - len(outputs))]),
+        )
+        given = bounds if symbols or builder.found else None
+        return ImportedModel(ModuleOp([main]), loaded.weights, tuple(inputs), outputs, tuple(known), forms, given)
 
 
 def enter(
-    loaded: LoadedModel, inputs: Sequence[TensorInfo], shapes: Mapping[str, tuple[int, ...]], known: Mapping[str, Array]
+    loaded: LoadedModel,
+    inputs: Sequence[TensorInfo],
+    shapes: Mapping[str, tuple[int, ...]],
+    known: Mapping[str, Array],
+    *,
+    finds: bool = True,
 ) -> tuple[BoundedBuilder, dict[str, Entry | None]]:
     """A builder at the start of @main, and the inputs by name; ``known`` are those whose contents are given."""
     symbols = symbols_of(extent for info in inputs for extent in shapes[info.name])
     block = Block(arg_types=[_tensor_type(info, capacities(shapes[info.name])) for info in inputs])
-    return BoundedBuilder(block, loaded.weights, symbols), {
+    return BoundedBuilder(block, loaded.weights, symbols, finds=finds), {
         info.name: _argument(info, shapes[info.name], argument, known) for info, argument in zip(inputs, block.args)
     }
 

@@ -129,9 +129,16 @@ class BoundedBuilder(Builder):
     """
 
     def __init__(
-        self, block: Block, weights: WeightStore, symbols: Sequence[Symbol] = (), around: Builder | None = None
+        self,
+        block: Block,
+        weights: WeightStore,
+        symbols: Sequence[Symbol] = (),
+        around: Builder | None = None,
+        *,
+        finds: bool = True,
     ) -> None:
         super().__init__(block, weights, around)
+        self.finds = finds
         self.found: list[Symbol] = []
         self._scalars: dict[Symbol, Value] = {}
         self._extents: dict[int, Value] = {}
@@ -144,7 +151,7 @@ class BoundedBuilder(Builder):
 
     def _inside(self, block: Block) -> Builder:
         """It sees the extents that are computed so far; those that it computes are its own."""
-        inner = BoundedBuilder(block, self.weights, around=self)
+        inner = BoundedBuilder(block, self.weights, around=self, finds=False)
         inner._scalars = self._scalars
         inner._extents, inner._masks = dict(self._extents), dict(self._masks)
         return inner
@@ -233,6 +240,20 @@ class BoundedBuilder(Builder):
         """An integer tensor of extents as data."""
         parts = [self.reshape(self.extent(extent), (1,)) for extent in value.extents.flat]
         return self.cast(self.reshape(self.concat(parts, 0), value.shape), value.dtype)
+
+    def positions(self, found: Value, what: str) -> Value:
+        """Beyond their number stand zeros."""
+        if found.known is not None or not self.finds:
+            return super().positions(found, what)
+        mask = storage_of(self.filled(found, (0,), False))
+        (room,) = mask.shape
+        ones = self.cast(mask, np.int64)
+        place = self.static(hlt.ScanOp, ones, kind="sum", axis=0, exclusive=True, reverse=False)
+        target = self.select(mask, place, room)
+        line, rest = self.iota((room,), 0), self.full((room + 1,), 0, np.int64)
+        packed = self.static(hlt.ScatterElementsOp, rest, target, line, axis=0, reduction="none")
+        count = self.new_symbol(what, self.reduce("sum", ones, (0,)), room)
+        return self.bounded((count,), self.slice(packed, (0,), (room,)), (0,))
 
     # Masks
 

@@ -115,21 +115,3 @@ def eye_like(b: Builder, node: Node) -> Value:
         raise node.invalid(f"the input must be a matrix, not of rank {x.rank}")
     dtype = node.dtype("dtype", x.dtype)
     return b.cast(b.compare("eq", diagonal_offset(b, *x.shape), node.int("k", 0)), dtype)
-
-
-@onnx_op("NonZero")
-def non_zero(b: Builder, node: Node) -> Value:
-    """Indices of the elements that are not zero, [rank, count]; the input must be known, as count is data."""
-    found = np.nonzero(np.atleast_1d(node.known(0, "the number of non-zero elements")))
-    return b.constant(np.asarray(found, np.int64))
-
-
-@onnx_op("Compress")
-def compress(b: Builder, node: Node) -> Value:
-    """The slices along ``axis`` whose condition holds; the condition must be known."""
-    x, axis = node.input(0), node.int("axis", None)
-    if axis is None:
-        x = b.reshape(x, (x.size,))
-    where = node.axis(0 if axis is None else axis, x.rank)
-    picked = np.flatnonzero(node.known(1, "the condition"))
-    return b.op(hlt.GatherOp, x, b.constant(picked.astype(np.int64)), axis=where)

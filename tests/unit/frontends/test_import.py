@@ -104,7 +104,7 @@ def test_operations_name_their_node(build: Build) -> None:
 
 
 def test_nodes_that_nothing_needs_are_not_imported(build: Build) -> None:
-    program = build("g (float[2] x) => (float[2] y) { u = Unique (x)\n e = Exp (x)\n y = Neg (x) }")
+    program = build("g (float[2] x) => (float[2] y) { u = ImageDecoder (x)\n e = Exp (x)\n y = Neg (x) }")
     assert program.names == ["neg"]
 
 
@@ -180,7 +180,7 @@ def test_operators_without_an_importer_use_onnxs_function_bodies(build: Build) -
 
 BRANCHES = """<
     then_branch = a () => (float[2] q) { q = Relu (x) },
-    else_branch = b () => (float[2] q) { u = Unique (x)\n q = Neg (u) }
+    else_branch = b () => (float[2] q) { u = ImageDecoder (x)\n q = Neg (u) }
 >"""
 
 
@@ -199,12 +199,12 @@ def test_a_known_condition_selects_a_branch(build: Build) -> None:
 
 
 def test_the_selected_branch_must_be_supported(build: Build) -> None:
-    with pytest.raises(UnsupportedError, match=r"Unique in u \(Unique\)"):
+    with pytest.raises(UnsupportedError, match=r"ImageDecoder in u \(ImageDecoder\)"):
         build(f"g (float[2] x) => (float[2] y) <bool c = {{0}}> {{ y = If (c) {BRANCHES} }}")
 
 
 def test_branches_that_may_run_must_be_supported(build: Build) -> None:
-    words = r"i \(If\): whether what is not supported runs \(operators without .*: Unique in u \(Unique\)\) depends on"
+    words = r"i \(If\): whether what is not supported runs \(operators without .*: ImageDecoder in u \(ImageDecoder\)\) depends on"
     with pytest.raises(DataDependentError, match=words):
         build(f"g (float[2] x, bool c) => (float[2] y) {{ [i] y = If (c) {BRANCHES} }}")
 

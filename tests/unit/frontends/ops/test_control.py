@@ -35,8 +35,8 @@ def test_branches_that_agree_need_no_operation(build: Build) -> None:
 
 def test_unused_outputs_of_branches_are_not_computed(build: Build) -> None:
     program = build("""g (float[2] x, bool c) => (float[2] y) {
-        y, unused = If (c) <then_branch = a () => (float[2] p, float[2] r) { p = Neg (x)\n r = Unique (x) },
-                            else_branch = b () => (float[2] q, float[2] s) { q = Abs (x)\n s = Unique (x) }>
+        y, unused = If (c) <then_branch = a () => (float[2] p, float[2] r) { p = Neg (x)\n r = ImageDecoder (x) },
+                            else_branch = b () => (float[2] q, float[2] s) { q = Abs (x)\n s = ImageDecoder (x) }>
     }""")
     assert program.names == ["if"]
     np.testing.assert_array_equal(program(X, np.array(True)), -X)
