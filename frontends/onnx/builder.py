@@ -19,13 +19,13 @@ from xdsl.dialects.builtin import StringAttr
 from xdsl.ir import Attribute, Block, Operation, SSAValue
 
 from mlc.dialects import hlt
-from mlc.dialects.extents import broadcast_shapes
+from mlc.dialects.extents import broadcast_shapes, is_bounded, undecided
 from mlc.dialects.interpreters import REFERENCES, evaluate
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import MlcError, UnsupportedError
 from mlc.frontends.onnx.limits import Limits
-from mlc.frontends.onnx.value import Array, Operand, Scalar, Value, is_float, signature_of
+from mlc.frontends.onnx.value import Array, ExtentsValue, Operand, Scalar, Value, is_float, signature_of
 
 EXACT: frozenset[type[Operation]] = frozenset(
     {
@@ -149,6 +149,9 @@ class Builder:
 
     def ssa(self, value: Value) -> SSAValue:
         """The IR's value for ``value``; known contents become a constant operation on first use."""
+        if is_bounded(value.shape) or (isinstance(value, ExtentsValue) and value.ssa is None):
+            extents = value.extents.flat if isinstance(value, ExtentsValue) else value.shape
+            raise undecided("fixed shapes in a branch or a loop", *extents)
         if value.ssa is None:
             op, top = self._constant(value), self._top
             value.ssa = top._constants.get((op.value, op.result.type))

@@ -174,8 +174,8 @@ class BoundedBuilder(Builder):
 
     def ssa(self, value: Value) -> SSAValue:
         if isinstance(value, BoundedValue):
-            value.ssa = super().ssa(value.storage)
-        elif isinstance(value, ExtentsValue) and value.ssa is None:
+            return super().ssa(value.storage)
+        if isinstance(value, ExtentsValue) and value.ssa is None:
             value.ssa = super().ssa(self._computed(value))
         return super().ssa(value)
 
