@@ -14,8 +14,6 @@ from onnx.reference import ReferenceEvaluator
 
 import mlc
 from mlc.errors import UsageError
-from mlc.frontends.onnx.import_ import import_model
-from mlc.frontends.onnx.load import load_model
 from mlc.testing.onnx_models import perceptron, small_model
 from mlc.widen import History
 
@@ -184,22 +182,3 @@ def test_the_choice_of_ranges() -> None:
     assert call(1, 100) == {"seq": 1, "past": "1..256", "total": "past + 1"}
     history.give_up({"past": "1..256", "total": "past + 1"})
     assert call(1, 101) is None
-
-
-def test_bounded_dims_stay_out_of_branches_and_loops() -> None:
-    info = helper.make_tensor_value_info
-    branches = {
-        f"{name}_branch": helper.make_graph(
-            [helper.make_node(kind, ["x"], [name])], name, [], [info(name, TensorProto.FLOAT, None)]
-        )
-        for name, kind in (("then", "Neg"), ("else", "Abs"))
-    }
-    inputs = [info("x", TensorProto.FLOAT, ["n"]), info("c", TensorProto.BOOL, [])]
-    nodes = [helper.make_node("If", ["c"], ["y"], name="choice", **branches)]
-    graph = helper.make_graph(nodes, "g", inputs, [info("y", TensorProto.FLOAT, ["n"])])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    with pytest.raises(mlc.UnsupportedError, match=r"in a branch or a loop.*n in 1\.\.4"):
-        import_model(load_model(model), dims={"n": "1..4"})
-    net = mlc.compile(model, cache=False, threads=1)
-    for n in range(1, 5):
-        np.testing.assert_array_equal(net(np.arange(n, dtype=np.float32), np.array(True)), -np.arange(n))
