@@ -12,7 +12,7 @@ from onnx import FunctionProto, ModelProto, NodeProto, TypeProto
 from mlc.errors import UnsupportedError
 from mlc.frontends.onnx.node import canonical, label_of
 from mlc.frontends.onnx.registry import Importer, importers
-from mlc.frontends.onnx.schema import Schema, find_schema
+from mlc.frontends.onnx.schema import Schema, Signature, find_schema, find_signature
 
 FunctionKey: TypeAlias = tuple[str, str, str]
 
@@ -47,6 +47,12 @@ class Functions:
         if version is None:
             return None
         return find_schema(node.op_type, version, domain)
+
+    def signature(self, node: NodeProto) -> Signature | None:
+        """What ONNX says that the operator takes at the version in use."""
+        domain = canonical(node.domain)
+        version = self.versions.get(domain)
+        return None if version is None else find_signature(node.op_type, version, domain)
 
     def supports(self, node: NodeProto) -> bool:
         """Whether ``node`` can be imported, as far as its operator tells."""

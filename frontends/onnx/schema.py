@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Protocol, cast
 
 from onnx import AttributeProto, FunctionProto, defs
@@ -18,6 +20,8 @@ class Formal(Protocol):
     """One declared input or output; ``type_str`` names a type variable or a type such as ``tensor(string)``."""
 
     type_str: str
+    types: Collection[str]
+    is_homogeneous: bool
 
 
 class Schema(Protocol):
@@ -26,6 +30,7 @@ class Schema(Protocol):
     domain: str
     inputs: Sequence[Formal]
     outputs: Sequence[Formal]
+    max_input: int
     attributes: Mapping[str, AttributeDefinition]
     has_function: bool
     has_context_dependent_function: bool
@@ -54,3 +59,21 @@ def default_attributes(schema: Schema | None) -> dict[str, AttributeProto]:
         return {}
     defaults = {name: attribute.default_value for name, attribute in schema.attributes.items()}
     return {name: value for name, value in defaults.items() if value.type != AttributeProto.UNDEFINED}
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What an operator takes: for each formal input its type variable ("" if types may differ) and allowed types."""
+
+    formals: tuple[tuple[str, frozenset[str]], ...]
+    most: int
+
+
+@lru_cache(maxsize=512)
+def find_signature(name: str, version: int, domain: str) -> Signature | None:
+    """What an operator takes, None if ONNX does not define it."""
+    schema = find_schema(name, version, domain)
+    if schema is None:
+        return None
+    formals = [(f.type_str if f.is_homogeneous else "", frozenset(f.types)) for f in schema.inputs]
+    return Signature(tuple(formals), schema.max_input)

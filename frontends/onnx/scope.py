@@ -14,7 +14,7 @@ from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
 from mlc.frontends.onnx.functions import Functions, Live, live, reject_unsupported
 from mlc.frontends.onnx.node import Node, Repetitions, canonical, label_of
-from mlc.frontends.onnx.schema import default_attributes
+from mlc.frontends.onnx.schema import Signature, default_attributes
 from mlc.frontends.onnx.tensors import weight_name
 from mlc.frontends.onnx.value import Absent, Entry, TensorList, Value
 
@@ -159,6 +159,7 @@ class Scope:
         if function is not None:
             prefix = f"{self.prefix}{node.proto.name or node.proto.op_type}/"
             return self._inline(builder, node, function, prefix=prefix, owner=self.owner)
+        check_inputs(node, self.functions.signature(node.proto))
         importer = self.functions.importer(node.proto)
         if importer is not None:
             results = importer(builder, node)
@@ -207,6 +208,25 @@ class Scope:
                 raise node.unsupported(f"output {index} ({name!r}) has no equivalent in hlt")
             if used:
                 self.values[name] = value
+
+
+def check_inputs(node: Node, signature: Signature | None) -> None:
+    """ModelError if the node has more inputs than its operator takes, or of types that it does not."""
+    if signature is None:
+        return
+    if len(node.inputs) > signature.most:
+        raise node.invalid(f"{len(node.inputs)} inputs for an operator that takes {signature.most}")
+    bound: dict[str, str] = {}
+    for number, value in enumerate(node.inputs):
+        if not isinstance(value, Value):
+            continue
+        variable, allowed = signature.formals[min(number, len(signature.formals) - 1)]
+        tensors = sorted(kind for kind in allowed if kind.startswith("tensor"))
+        found = f"tensor({element_name(helper.np_dtype_to_tensor_dtype(value.dtype)).lower()})"
+        if tensors and found not in allowed:
+            raise node.invalid(f"input {number} is {found}", hint=f"valid: {', '.join(tensors)}")
+        if variable and bound.setdefault(variable, found) != found:
+            raise node.invalid(f"input {number} is {found}, but an input before it is {bound[variable]}")
 
 
 def initializers_of(graph: GraphProto) -> dict[str, TensorProto]:
