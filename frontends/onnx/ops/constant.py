@@ -36,7 +36,7 @@ def constant(b: Builder, node: Node) -> Value:
 @onnx_op("ConstantOfShape")
 def constant_of_shape(b: Builder, node: Node) -> Value:
     shape = node.known_ints(0, "the shape")
-    if min(shape, default=0) < 0:
+    if any(extent < 0 for extent in shape):
         raise node.invalid(f"shape {list(shape)} has a negative extent")
     value: Value = node.tensor("value", b.full((1,), 0, np.float32))
     if value.size != 1:

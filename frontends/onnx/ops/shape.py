@@ -38,7 +38,7 @@ def _resolve_shape(node: Node, x: Value, asked: Sequence[int], allow_zero: bool)
     if not allow_zero and any(extent == 0 and i >= x.rank for i, extent in enumerate(asked)):
         raise node.invalid(f"shape {list(asked)} copies a dim that the input {list(x.shape)} lacks")
     target = [x.shape[i] if extent == 0 and not allow_zero else extent for i, extent in enumerate(asked)]
-    if min(target, default=0) < -1 or target.count(-1) > 1:
+    if any(extent < -1 for extent in target) or target.count(-1) > 1:
         raise node.invalid(f"shape {list(asked)} has more than one -1 or a smaller number")
     if -1 in target:
         rest = math.prod(extent for extent in target if extent != -1)
@@ -108,7 +108,7 @@ def split(b: Builder, node: Node) -> list[Value]:
         sizes = _even_parts(node, x.shape[axis], node.int("num_outputs", len(node.proto.output)))
     if len(sizes) != len(node.proto.output):
         raise node.invalid(f"{len(sizes)} split sizes for {len(node.proto.output)} outputs")
-    if sum(sizes) != x.shape[axis] or min(sizes, default=0) < 0:
+    if sum(sizes) != x.shape[axis] or any(size < 0 for size in sizes):
         raise node.invalid(f"split sizes {list(sizes)} do not add up to the extent {x.shape[axis]}")
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     return [b.slice_axis(x, axis, start, size) for start, size in zip(starts, sizes)]
@@ -119,7 +119,7 @@ def _even_parts(node: Node, extent: int, parts: int) -> tuple[int, ...]:
     if parts != len(node.proto.output):
         raise node.invalid(f"{len(node.proto.output)} outputs for {parts} parts")
     part = -(-extent // parts)
-    return tuple(max(0, min(part, extent - i * part)) for i in range(parts))
+    return tuple(greatest(0, least(part, extent - i * part)) for i in range(parts))
 
 
 @onnx_op("Slice")
@@ -180,7 +180,7 @@ def pad(b: Builder, node: Node) -> Value:
     for i, axis in enumerate(axes):
         low[axis], high[axis] = amounts[i], amounts[i + len(axes)]
     x = _crop(b, node, x, low, high)
-    low, high = [max(0, n) for n in low], [max(0, n) for n in high]
+    low, high = [greatest(0, n) for n in low], [greatest(0, n) for n in high]
     fill = node.optional(2)
     if mode != "constant" or fill is None:
         return b.pad(x, low, high, mode=mode)
@@ -193,9 +193,9 @@ def pad(b: Builder, node: Node) -> Value:
 
 def _crop(b: Builder, node: Node, x: Value, low: Sequence[int], high: Sequence[int]) -> Value:
     """``x`` cut by the negative amounts of ``low`` and ``high``."""
-    starts = [max(0, -n) for n in low]
-    sizes = [extent - start - max(0, -n) for extent, start, n in zip(x.shape, starts, high)]
-    if min(sizes, default=0) < 0:
+    starts = [greatest(0, -n) for n in low]
+    sizes = [extent - start - greatest(0, -n) for extent, start, n in zip(x.shape, starts, high)]
+    if any(size < 0 for size in sizes):
         raise node.invalid(f"pads cut more than the input's shape {list(x.shape)} has")
     return b.slice(x, starts, sizes)
 
@@ -210,7 +210,7 @@ def expand(b: Builder, node: Node) -> Value:
 def tile(b: Builder, node: Node) -> Value:
     """A dim repeated r times is a new dim of extent r before it, merged by a reshape."""
     x, repeats = node.input(0), node.known_ints(1, "repeats")
-    if len(repeats) != x.rank or min(repeats, default=0) < 0:
+    if len(repeats) != x.rank or any(repeat < 0 for repeat in repeats):
         raise node.invalid(f"repeats {list(repeats)} do not fit rank {x.rank}")
     interleaved: list[int] = []
     kept: list[int] = []
