@@ -66,7 +66,10 @@ def mutate(data: bytes, generator: np.random.Generator) -> bytes:
             return _damaged(data, generator)
         if not model.graph.node or generator.random() < 0.1:
             return _damaged(data, generator)
-        CHANGES[int(generator.integers(0, len(CHANGES)))](model, generator)
+        try:
+            CHANGES[int(generator.integers(0, len(CHANGES)))](model, generator)
+        except UnicodeError:  # an earlier change left a name that is no text
+            return _damaged(data, generator)
         data = model.SerializeToString()
     return data
 
