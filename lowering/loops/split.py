@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, MemRefType, ModuleOp
+from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 from xdsl.utils.exceptions import VerifyException
 
@@ -113,6 +114,15 @@ def _is_padded(op: ComputeOp, number: int, plan: Plan, levels: Sequence[Level]) 
     return size % width == 0 and all(v.size % width == 0 and not v.balanced for v in steps)
 
 
+def _is_private(value: SSAValue, shared: Sequence[Level]) -> bool:
+    """Whether a buffer is scratch of one tile of the shared loops: nothing before or after them uses it."""
+    if not isinstance(value.owner, ScratchOp):
+        return False
+    names = {level.dim for level in shared}
+    users = [use.operation for use in value.uses]
+    return all(names <= user.dims.extents.keys() for user in users if isinstance(user, ComputeOp))
+
+
 def shared_levels(op: ComputeOp) -> tuple[Level, ...]:
     """The levels of the kernel's shared loops over dims of this compute."""
     kernel = op.parent_op()
@@ -137,7 +147,7 @@ def reaches(op: ComputeOp, plan: Plan) -> list[ReachAttr]:
     tile = {**extents, **{v.dim: min(v.size, extents[v.dim]) for v in shared}}
     found: list[ReachAttr] = []
     for i, (value, mapping) in enumerate(zip(op.operands, op.maps)):
-        private = isinstance(value.owner, ScratchOp)
+        private = _is_private(value, shared)
         expr = address(mapping, buffer_type(value), tile if private else extents)
         bad = balanced & quotient_dims(expr)
         if bad and i not in plan.pack:

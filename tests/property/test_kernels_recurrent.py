@@ -14,10 +14,13 @@ from xdsl.dialects.builtin import f32, i32
 from xdsl.ir import SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.context import CompilerContext
 from mlc.dialects.hlt import tensor_type
 from mlc.dialects.interpreters import run_function
 from mlc.dialects.weights import WeightStore
 from mlc.lowering.graph.legal.constants import table
+from mlc.pass_manager import PassManager
+from mlc.registry import dialects
 from mlc.testing.kernels import TARGETS, Builder, compile_kernels, legalizing_passes, program
 from mlc.testing.strategies import extents, random_array
 from mlc.testing.tolerances import Evaluation, assert_within
@@ -138,3 +141,26 @@ def test_a_single_step(cell: Cell, hidden: int) -> None:
     """Without a loop around them, the parts of a step still run one after the other."""
     for target in TARGETS:
         agrees(cell, inputs(cell, 1, 1, 2, 1, hidden), target)
+
+
+@pytest.mark.parametrize("cell", GATES)
+def test_what_follows_in_the_same_kernel_sees_every_step(cell: Cell) -> None:
+    operands = {n: a for n, a in inputs(cell, 1, 5, 3, 7, 9).items() if n in ("x", "w", "r")}
+    functions = ("Sigmoid", "Tanh", "Tanh")[-FUNCTIONS[cell] :] if cell is not hlt.GruOp else ("Sigmoid", "Tanh")
+
+    def build(b: Builder, v: Sequence[SSAValue]) -> SSAValue:
+        return b(cell(v[0], v[1], v[2], direction="forward", activations=functions))[0]
+
+    module = program([tensor_type(a.shape, f32) for a in operands.values()], build)
+    PassManager(CompilerContext.of(dialects(), WeightStore())).run(module, legalizing_passes())
+    (fusion,) = [
+        op for op in module.walk() if isinstance(op, hlt.FusionOp) and any(isinstance(m, cell) for m in op.members)
+    ]
+    last = fusion.body.block.last_op
+    assert last is not None
+    negated = hlt.NegOp(last.operands[0])
+    fusion.body.block.insert_op_before(negated, last)
+    last.operands[0] = negated.result
+    arrays = list(operands.values())
+    expected = run_function(module, arrays)[0]
+    np.testing.assert_allclose(compile_kernels(module, passes=())(*arrays)[0], expected, rtol=1e-5, atol=1e-6)
