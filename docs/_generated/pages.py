@@ -8,16 +8,13 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from onnx import TensorProto
-
 from mlc.cli.main import COMMANDS
 from mlc.cli.passes import pass_info
 from mlc.cli.targets import facts
 from mlc.codegen.targets import all_targets
 from mlc.codegen.targets.cpus import Family, families
-from mlc.frontends.onnx.dtypes import numpy_dtype
-from mlc.frontends.onnx.parts import HOST_OPERATORS
-from mlc.frontends.onnx.registry import importers
+from mlc.frontends.onnx.support import Support
+from mlc.frontends.onnx.support import operators as support_of_operators
 from mlc.knobs import KNOBS
 from mlc.registry import pass_files
 
@@ -106,51 +103,31 @@ def _family(family: Family) -> str:
     )
 
 
-ELEMENT_NUMBERS: dict[str, int] = dict(TensorProto.DataType.items())
-
-
 def operators() -> str:
     """Every operator of ONNX and com.microsoft, and what becomes of it."""
-    from onnx import defs
-
-    newest: dict[tuple[str, str], Any] = {}
-    for schema in defs.get_all_schemas_with_history():
-        key = (schema.domain, schema.name)
-        if key not in newest or newest[key].since_version < schema.since_version:
-            newest[key] = schema
-    keys = sorted({*newest, *importers()})
-    rows = [(f"`{_qualified(*key)}`", *_support(key, newest.get(key))) for key in keys]
+    rows = [
+        (
+            f"`{support.domain}::{support.name}`" if support.domain else f"`{support.name}`",
+            _versions(support),
+            f"{support.how}: {support.reason}" if support.reason else support.how,
+            "; ".join(f"{name}: {' '.join(elements)}" for name, elements in support.types.items()),
+        )
+        for support in support_of_operators()
+    ]
     return (
         "# Operators\n\n"
-        "Old models are converted: the version is that of the newest definition. Operators that are *taken apart*\n"
-        "go by ONNX's own definition of them as other operators. What runs on the *host* is never compiled ahead\n"
-        "of time. Types are those of the first operand; those of com.microsoft are as in onnxruntime.\n\n"
-        + table(("operator", "version", "what becomes of it", "types"), rows)
+        "Versions are the opsets of the first and the newest definition; models of old opsets are *converted* first,\n"
+        "and what was replaced since becomes what replaced it. Operators that are *taken apart* go by ONNX's own\n"
+        "definition of them as other operators. What runs on the *host* is never compiled ahead of time. Types are\n"
+        "those of the newest definition, by type variable; com.microsoft's are as in onnxruntime.\n\n"
+        + table(("operator", "versions", "what becomes of it", "element types"), rows)
     )
 
 
-def _qualified(domain: str, name: str) -> str:
-    return f"{domain}::{name}" if domain else name
-
-
-def _support(key: tuple[str, str], schema: Any) -> tuple[str, str, str]:
-    if key in importers():
-        how = "compiled"
-    elif schema.deprecated:
-        how = "converted"
-    elif key in HOST_OPERATORS:
-        how = "host"
-    elif schema.has_function or schema.has_context_dependent_function:
-        how = "taken apart"
-    else:
-        how = "not supported"
-    if schema is None:
-        return "", how, ""
-    named = {constraint.type_param_str: constraint.allowed_type_strs for constraint in schema.type_constraints}
-    first = schema.inputs[0].type_str if schema.inputs else schema.outputs[0].type_str
-    texts = [text.removeprefix("tensor(").removesuffix(")") for text in named.get(first, [first])]
-    known = [text for text in texts if numpy_dtype(ELEMENT_NUMBERS.get(text.upper(), 0)) is not None]
-    return str(schema.since_version), how, " ".join(known) if how not in ("host", "not supported") else ""
+def _versions(support: Support) -> str:
+    if support.first is None:
+        return ""
+    return str(support.first) if support.first == support.newest else f"{support.first} to {support.newest}"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -30,7 +30,6 @@ UNARY: dict[str, type[Operation]] = {
     "Erf": hlt.ErfOp,
     "Exp": hlt.ExpOp,
     "Floor": hlt.FloorOp,
-    "IsNaN": hlt.IsNanOp,
     "Log": hlt.LogOp,
     "Neg": hlt.NegOp,
     "Not": hlt.NotOp,
@@ -120,10 +119,20 @@ def bit_shift(b: Builder, node: Node) -> Value:
     return b.elementwise(op_class, node.input(0), node.input(1))
 
 
+def _computable(b: Builder, x: Value) -> Value:
+    """``x``, floats of eight bits as f32, which holds each of them."""
+    return b.cast(x, np.float32) if hlt.is_narrow(hlt.element_type(x.dtype)) else x
+
+
+@onnx_op("IsNaN")
+def is_nan(b: Builder, node: Node) -> Value:
+    return b.op(hlt.IsNanOp, _computable(b, node.input(0)))
+
+
 @onnx_op("IsInf")
 def is_inf(b: Builder, node: Node) -> Value:
     positive, negative = node.bool("detect_positive", True), node.bool("detect_negative", True)
-    return b.op(hlt.IsInfOp, node.input(0), positive=positive, negative=negative)
+    return b.op(hlt.IsInfOp, _computable(b, node.input(0)), positive=positive, negative=negative)
 
 
 @onnx_op("Where")
