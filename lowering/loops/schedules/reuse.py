@@ -130,7 +130,7 @@ def _unrolled(space: Space, accumulators: int) -> tuple[str, int]:
     extent = space.extents[name]
     most = max(1, space.target.unroll_budget // max(1, accumulators))
     unroll = space.target.reduction_unroll
-    if extent <= min(most, 2 * unroll):
+    if extent <= min(most, 2 * unroll) and space.whole_steps(name, extent) == extent:
         return name, extent
     if space.target.splat == "lane" and extent >= space.width:
         return name, space.whole_steps(name, space.width)
