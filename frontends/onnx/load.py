@@ -26,6 +26,7 @@ from mlc.errors import ModelError
 from mlc.frontends.onnx import wire
 from mlc.frontends.onnx.check import check_model, node_label, subgraphs
 from mlc.frontends.onnx.external import ExternalFiles, map_file
+from mlc.frontends.onnx.labels import number_labels
 from mlc.frontends.onnx.limits import Limits, element_count
 from mlc.frontends.onnx.opset import convert
 from mlc.frontends.onnx.protos import check_text, copy_without_payloads
@@ -158,6 +159,7 @@ class _Loader:
         for function in proto.functions:
             self.take_attributes(function.node)
         opset = convert(proto, self.weights)
+        number_labels(proto, self.weights)
         name = name or proto.graph.name or "model"
         return LoadedModel(proto, self.weights, name, opset, self.limits, identify)
 

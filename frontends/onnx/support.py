@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from onnx import TensorProto, defs
 
@@ -26,7 +26,8 @@ REASONS: Mapping[tuple[str, str], str] = {
 }
 """Why operators are not compiled that could be thought to be."""
 
-ELEMENT_NUMBERS: Mapping[str, int] = {name.lower(): number for name, number in TensorProto.DataType.items()}
+_NUMBERS: Iterable[tuple[str, int]] = TensorProto.DataType.items()
+ELEMENT_NUMBERS: Mapping[str, int] = {name.lower(): number for name, number in _NUMBERS}
 
 
 class TypeConstraint(Protocol):
@@ -95,4 +96,4 @@ def _types(constraints: Iterable[TypeConstraint]) -> dict[str, tuple[str, ...]]:
 def _element(text: str) -> str:
     """The element type in ``tensor(...)``, "" for what hlt lacks and for other kinds of values."""
     name = text.removeprefix("tensor(").removesuffix(")")
-    return name if numpy_dtype(cast(int, ELEMENT_NUMBERS.get(name, 0))) is not None else ""
+    return name if numpy_dtype(ELEMENT_NUMBERS.get(name, 0)) is not None else ""

@@ -13,7 +13,8 @@ import mlc
 from mlc.dialects.interpreters import run_function
 from mlc.frontends.onnx.import_ import import_model
 from mlc.frontends.onnx.load import load_model
-from mlc.testing.onnxruntime import MACHINE_LEARNING, check_as_onnxruntime, declared, model_of
+from mlc.parts import HostCallWarning
+from mlc.testing.onnxruntime import MACHINE_LEARNING, check_as_onnxruntime, declared, model_of, reference
 
 Array = np.ndarray[Any, Any]
 RNG = np.random.default_rng(3)
@@ -151,6 +152,22 @@ CASES: dict[str, tuple[str, list[Array | None], int, dict[str, Any]]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_as_onnxruntime(name: str) -> None:
     check_as_onnxruntime(*CASES[name], domain=MACHINE_LEARNING)
+
+
+@pytest.mark.parametrize("name", ["classifier", "classifier_two", "linear_classifier", "linear_classifier_two"])
+def test_labels_that_are_strings_are_looked_up_on_the_host(name: str) -> None:
+    op, inputs, outputs, attributes = CASES[name]
+    numbers = next(key for key in attributes if key.startswith("classlabels"))
+    texts = [f"class {label}" for label in attributes[numbers]]
+    named = {key: given for key, given in attributes.items() if key != numbers} | {"classlabels_strings": texts}
+    model = model_of(op, inputs, outputs, named, MACHINE_LEARNING)
+    feeds = {"x0": X}
+    labels, scores = reference(model, feeds)
+    with pytest.warns(HostCallWarning, match=r"1 nodes run on the host.*only/labels"):
+        net = mlc.compile(declared(model, [labels, scores]), threads=1, cache=False)
+    found, numeric = net.run(feeds).values()
+    assert found.tolist() == labels.tolist()
+    np.testing.assert_allclose(numeric, scores, rtol=2e-4, atol=2e-5)
 
 
 @settings(deadline=None, max_examples=10)
