@@ -46,20 +46,27 @@ _EXPANDING = (hlt.BroadcastOp, hlt.IotaOp)
 _MAY_FAIL = (hlt.GatherOp, hlt.GatherElementsOp, hlt.GatherNdOp, hlt.ScatterElementsOp, hlt.ScatterNdOp)
 _OPERATIONS_PER_SECOND = 2**28
 
+OPERATIONS_PER_BYTE = 16
+"""So much work on each byte of a constant is what a model that holds it may ask for."""
+
+PRODUCT_SHARE = 32
+"""A multiply-add of a matrix product takes so much less time than an operation of its own."""
+
 
 @dataclass(frozen=True)
 class FoldConstantsPass(ModulePass):
     """Evaluate operations whose operands are all constant.
 
-    ``max_bytes`` and ``max_operations`` bound one result, ``growth`` how many bytes it may take beyond the constants
-    it is made of, ``seconds`` the time of all evaluations together (deferred ones are estimated). With ``strict``
-    only what every implementation rounds alike is folded.
+    Budgets keep a small model from asking for much. ``max_bytes`` bounds one result, and ``growth`` how many bytes it
+    may take beyond the constants it is made of. ``max_operations`` bounds the work on one, beyond a few operations per
+    byte of these constants, and so the memory for broadcasts in between; ``seconds`` the time of all evaluations
+    together (deferred ones are estimated). With ``strict`` only what every implementation rounds alike is folded.
     """
 
     name = "fold-constants"
 
     max_bytes: int = 1 << 30
-    max_operations: int = 1 << 34
+    max_operations: int = 1 << 26
     growth: int = 1 << 16
     seconds: int = 30
     strict: bool = False
@@ -103,11 +110,11 @@ class _Folder:
         size, itemsize = math.prod(shape), hlt.numpy_dtype(element).itemsize
         if isinstance(op, _EXPANDING) and size > hlt.INLINE_LIMIT:
             return False
-        available = sum(map(_stored_bytes, expression.sources)) + self.limits.growth
+        stored = sum(map(_stored_bytes, expression.sources))
         cost = sum(map(operation_count, expression.members))
-        if size * itemsize > min(self.limits.max_bytes, available):
+        if size * itemsize > min(self.limits.max_bytes, stored + self.limits.growth):
             return False
-        if cost > self.limits.max_operations or self.spent >= self.limits.seconds:
+        if cost > self.limits.max_operations + OPERATIONS_PER_BYTE * stored or self.spent >= self.limits.seconds:
             return False
         self.spent += cost / _OPERATIONS_PER_SECOND
         return True
@@ -217,13 +224,13 @@ def _stored_bytes(op: hlt.ConstantOp) -> int:
 
 
 def operation_count(op: Operation) -> int:
-    """About how many scalar operations ``op`` takes."""
+    """About how many scalar operations ``op`` takes; those inside products count as a part of one."""
     sizes = [math.prod(hlt.shape_of(value)) for value in (*op.operands, *op.results)]
     if isinstance(op, hlt.DotGeneralOp):
         lhs = hlt.shape_of(op.lhs)
-        return 2 * sizes[-1] * math.prod(lhs[dim] for dim in op.lhs_contract)
+        return sum(sizes) + sizes[-1] * math.prod(lhs[dim] for dim in op.lhs_contract) // PRODUCT_SHARE
     if isinstance(op, hlt.ConvOp):
-        return 2 * sizes[-1] * math.prod(hlt.shape_of(op.w)[1:])
+        return sum(sizes) + sizes[-1] * math.prod(hlt.shape_of(op.w)[1:]) // PRODUCT_SHARE
     if isinstance(op, hlt.ConvTransposeOp):
-        return 2 * sizes[0] * math.prod(hlt.shape_of(op.w)[1:])
+        return sum(sizes) + sizes[0] * math.prod(hlt.shape_of(op.w)[1:]) // PRODUCT_SHARE
     return sum(sizes)

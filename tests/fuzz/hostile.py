@@ -23,6 +23,7 @@ ALLOWED = {
     "gather-out-of-range",
     "lstm-of-no-hidden-state",
     "tile-to-nothing",
+    "folded-splat-bomb",
     "loop-of-2^62-trips",
     "deep-chain",
     "loop-that-never-ends",
@@ -130,6 +131,8 @@ for _name, _body in {
     "constant-of-negative-shape": "g (float[1] x) => (float[n] y) <int64[2] s = {-5, 3}>"
     " { c = ConstantOfShape(s) y = Add(x, c) }",
     "folded-constant-bomb": "g (float[1] x) => (float[1] y) <int64[2] s = {1000000, 100000}>"
+    " { c = ConstantOfShape(s) d = Exp(c) e = ReduceSum<keepdims=0>(d) y = Add(x, e) }",
+    "folded-splat-bomb": "g (float[1] x) => (float[1] y) <int64[2] s = {1, 2147483648}>"
     " { c = ConstantOfShape(s) d = Exp(c) e = ReduceSum<keepdims=0>(d) y = Add(x, e) }",
     "expand-bomb": "g (float[1] x) => (float[n,m] y) <int64[2] s = {1000000, 1000000}> { y = Expand(x, s) }",
     "range-bomb": "g (float[1] x) => (float[n] y) <float a = {0.}, float b = {1000000000000.}, float d = {1.}>"
