@@ -21,7 +21,6 @@ REASONS: Mapping[tuple[str, str], str] = {
     ("", "ImageDecoder"): "decodes files",
     ("", "MaxRoiPool"): "regions are data; RoiAlign is compiled",
     ("", "NonMaxSuppression"): "the result's shape is data",
-    **dict.fromkeys((("ai.onnx.ml", "SVMClassifier"), ("ai.onnx.ml", "SVMRegressor")), "support vector machines"),
     ("ai.onnx.preview.training", "Gradient"): "training",
 }
 """Why operators are not compiled that could be thought to be."""
@@ -89,7 +88,10 @@ def _reason(key: tuple[str, str], how: str) -> str:
 
 def _types(constraints: Iterable[TypeConstraint]) -> dict[str, tuple[str, ...]]:
     """The element types of tensors that hlt has, for each type variable that tensors may have."""
-    taken = {c.type_param_str: tuple(filter(None, map(_element, c.allowed_type_strs))) for c in constraints}
+    taken: dict[str, tuple[str, ...]] = {}
+    for constraint in constraints:
+        elements = [_element(text) for text in constraint.allowed_type_strs]
+        taken[constraint.type_param_str] = tuple(element for element in elements if element)
     return {name: elements for name, elements in taken.items() if elements}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,23 @@ def classes(count: int, low: float = -1.0, **more: Any) -> dict[str, Any]:
     return {**weights, "classlabels_int64s": list(range(10, 10 + count)), **more}
 
 
+def vectors(count: int, kernel: str, weights: int, offsets: Sequence[float], **more: Any) -> dict[str, Any]:
+    """A support vector machine of ``count`` vectors."""
+    rng = np.random.default_rng(count)
+    return {
+        "support_vectors": rng.standard_normal(4 * count).astype(np.float32).tolist(),
+        "coefficients": rng.standard_normal(weights).astype(np.float32).tolist(),
+        "kernel_type": kernel,
+        "kernel_params": [0.3, 0.2, 3.0],
+        "rho": list(offsets),
+        **more,
+    }
+
+
+THREE: dict[str, Any] = {"classlabels_ints": [3, 7, 5], "vectors_per_class": [3, 1, 2]}
+FOUR: dict[str, Any] = {"classlabels_ints": [3, 7, 5, 0], "vectors_per_class": [2, 1, 2, 3]}
+TWO: dict[str, Any] = {"classlabels_ints": [4, 2], "vectors_per_class": [2, 3]}
+NO_KERNEL: dict[str, Any] = {"kernel_type": "LINEAR", "kernel_params": [0.0, 0.0, 0.0]}
 LINEAR = RNG.standard_normal(12).astype(np.float32).tolist()
 CASES: dict[str, tuple[str, list[Array | None], int, dict[str, Any]]] = {
     "regressor": ("TreeEnsembleRegressor", [X], 1, forest(1)),
@@ -114,6 +132,30 @@ CASES: dict[str, tuple[str, list[Array | None], int, dict[str, Any]]] = {
             "post_transform": "LOGISTIC",
         },
     ),
+    "svm_regressor_linear": (
+        "SVMRegressor",
+        [X],
+        1,
+        {"coefficients": LINEAR[:4], "rho": [0.5], **NO_KERNEL},
+    ),
+    "svm_regressor_dot": ("SVMRegressor", [X], 1, vectors(5, "LINEAR", 5, [0.1], n_supports=5)),
+    "svm_regressor_polynomial": ("SVMRegressor", [X], 1, vectors(5, "POLY", 5, [0.1], n_supports=5)),
+    "svm_regressor_sigmoid": ("SVMRegressor", [X], 1, vectors(5, "SIGMOID", 5, [0.1], n_supports=5)),
+    "svm_one_class": ("SVMRegressor", [X], 1, vectors(6, "RBF", 6, [0.1], n_supports=6, one_class=1)),
+    "svm_classifier": ("SVMClassifier", [X], 2, vectors(6, "RBF", 12, [0.1, 0.2, -0.3], **THREE)),
+    "svm_classifier_four": (
+        "SVMClassifier",
+        [(X * 3).astype(np.int64)],
+        2,
+        vectors(8, "RBF", 24, [0.1, 0.2, -0.3, 0.0, 0.1, 0.4], **FOUR, post_transform="SOFTMAX"),
+    ),
+    "svm_classifier_two": ("SVMClassifier", [X], 2, vectors(5, "POLY", 5, [0.3], **TWO)),
+    "svm_classifier_two_logistic": (
+        "SVMClassifier",
+        [X],
+        2,
+        vectors(5, "RBF", 5, [0.3], **TWO, post_transform="LOGISTIC"),
+    ),
     "scaler": ("Scaler", [X], 1, {"offset": [1.0, 2.0, 3.0, 4.0], "scale": [0.5, 2.0, 1.0, 4.0]}),
     "normalizer_max": ("Normalizer", [np.abs(X)], 1, {"norm": "MAX"}),
     "normalizer_l1": ("Normalizer", [X], 1, {"norm": "L1"}),
@@ -154,7 +196,10 @@ def test_as_onnxruntime(name: str) -> None:
     check_as_onnxruntime(*CASES[name], domain=MACHINE_LEARNING)
 
 
-@pytest.mark.parametrize("name", ["classifier", "classifier_two", "linear_classifier", "linear_classifier_two"])
+STRING_LABELS = ("classifier", "classifier_two", "linear_classifier", "linear_classifier_two", "svm_classifier")
+
+
+@pytest.mark.parametrize("name", STRING_LABELS)
 def test_labels_that_are_strings_are_looked_up_on_the_host(name: str) -> None:
     op, inputs, outputs, attributes = CASES[name]
     numbers = next(key for key in attributes if key.startswith("classlabels"))
@@ -212,4 +257,22 @@ def test_broken_trees_are_named(change: dict[str, Any], message: str) -> None:
     attributes = {**forest(1), **change}
     model = declared(model_of("TreeEnsembleRegressor", [X], 1, attributes, MACHINE_LEARNING), [X])
     with pytest.raises(mlc.ModelError, match=f"only .*{message}"):
+        mlc.compile(model, threads=1, cache=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"prob_a": [1.0, 1.0, 1.0], "prob_b": [0.0, 0.0, 0.0]}, "probabilities"),
+        ({"vectors_per_class": []}, "without support vectors"),
+        ({"rho": [0.0]}, "1 offsets for 3 pairs"),
+        ({"coefficients": [0.0]}, "1 coefficients for 6 vectors of 3 classes"),
+        ({"support_vectors": [0.0]}, "1 values in 6 support vectors"),
+    ],
+)
+def test_broken_vector_machines_are_named(change: dict[str, Any], message: str) -> None:
+    attributes = {**vectors(6, "RBF", 12, [0.1, 0.2, -0.3], **THREE), **change}
+    attributes = {name: given for name, given in attributes.items() if given != []}
+    model = declared(model_of("SVMClassifier", [X], 2, attributes, MACHINE_LEARNING), [np.zeros(7, np.int64), X])
+    with pytest.raises((mlc.ModelError, mlc.UnsupportedError), match=f"only .*{message}"):
         mlc.compile(model, threads=1, cache=False)
