@@ -185,8 +185,6 @@ def _turned(b: Builder, x: Value, positions: Value, tables: tuple[Value, Value],
 @onnx_op("GroupQueryAttention", domain=MICROSOFT)
 def group_query_attention(b: Builder, node: Node) -> tuple[Value | None, ...]:
     """Causal attention of query heads in groups that share a key head, over a cache that the new keys go into."""
-    if node.optional(11) is not None or node.int("smooth_softmax", 0) > 0 or node.float("softcap", 0.0):
-        raise node.unsupported("softcap, smooth_softmax and head_sink")
     q, k, v = _grouped(b, node)
     batch, _, tokens, _ = q.shape
     total = node.known_scalar(6, "the total sequence length") if node.optional(6) is not None else tokens
@@ -204,7 +202,32 @@ def group_query_attention(b: Builder, node: Node) -> tuple[Value | None, ...]:
     bias = _visible(b, node, positions, lengths, k.shape[2], q.dtype)
     shared = q, _shared(b, node, k, q.shape[1]), _shared(b, node, v, q.shape[1])
     given = node.optional(10)
-    return _attend(b, node, shared, bias if given is None else b.add(bias, given)), k, v
+    bias = bias if given is None else b.add(bias, given)
+    sink, cap = _sink(b, node, q), node.float("softcap", 0.0)
+    if sink is None and not cap:
+        return _attend(b, node, shared, bias), k, v
+    return _attend_to_sink(b, node, shared, bias, sink, cap), k, v
+
+
+def _sink(b: Builder, node: Node, q: Value) -> Value | None:
+    """The score [B, H, M, 1] of a key without a value, which takes its share of the attention; None without one."""
+    given, shape = node.optional(11), (*q.shape[:3], 1)
+    if given is not None:
+        return b.broadcast_to(b.cast(given, q.dtype), shape, (1,))
+    return b.full(shape, 0, q.dtype) if node.int("smooth_softmax", 0) > 0 else None
+
+
+def _attend_to_sink(b: Builder, node: Node, heads: Heads, bias: Value, sink: Value | None, cap: float) -> Value:
+    """[B, S, H * D]: attention in single steps, scores bounded by ``cap`` (unless 0), before the bias, and a sink."""
+    q, k, v = heads
+    scores = b.mul(b.dot_general(q, k, batch=((0, 1), (0, 1)), contract=((3,), (3,))), _scale(node, q.shape[3]))
+    if cap:
+        scores = b.mul(b.op(hlt.TanhOp, b.div(scores, cap)), cap)
+    scores = b.add(scores, bias)
+    if sink is not None:
+        scores = b.concat([scores, sink], 3)
+    weights = b.slice_axis(b.op(hlt.SoftmaxOp, scores, axis=3, log=False), 3, 0, k.shape[2])
+    return _merge(b, b.dot_general(weights, v, batch=((0, 1), (0, 1)), contract=((3,), (2,))))
 
 
 def _grouped(b: Builder, node: Node) -> Heads:

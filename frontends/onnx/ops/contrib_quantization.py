@@ -163,20 +163,36 @@ def matmul_n_bits(b: Builder, node: Node) -> Value:
     columns, depth = node.int("N"), node.int("K")
     if bits not in (2, 4, 8):
         raise node.unsupported(f"weights of {bits} bits")
-    if node.optional(4) is not None:
-        raise node.unsupported("input g_idx: blocks in another order")
     if min(block, columns, depth) < 1 or not x.rank or x.shape[-1] != depth:
         raise node.invalid(f"A {list(x.shape)} does not fit K = {depth}, N = {columns}, block_size = {block}")
     blocks = -(-depth // block)
     levels = _unpacked(b, node.input(1), bits, (columns, blocks, block))
-    zero_points = _zero_points(b, node, node.optional(3), bits, (columns, blocks))
     scales = b.reshape(node.input(2), (columns, blocks))
-    shape = (columns, blocks, block)
-    centred = b.sub(b.cast(levels, scales.dtype), b.broadcast_to(b.cast(zero_points, scales.dtype), shape, (0, 1)))
-    weight = b.mul(centred, b.broadcast_to(scales, shape, (0, 1)))
-    weight = b.cast(b.slice_axis(b.reshape(weight, (columns, blocks * block)), 1, 0, depth), x.dtype)
+    zero_points = b.cast(_zero_points(b, node, node.optional(3), bits, (columns, blocks)), scales.dtype)
+    weight = _scaled_levels(b, node, b.cast(levels, scales.dtype), scales, zero_points)
+    weight = b.cast(b.slice_axis(weight, 1, 0, depth), x.dtype)
     product = b.dot_general(x, weight, contract=((x.rank - 1,), (1,)))
     return _with_bias(b, product, node.optional(5))
+
+
+def _scaled_levels(b: Builder, node: Node, levels: Value, scales: Value, zero_points: Value) -> Value:
+    """``(levels - zero_points) * scales`` [N, K]: levels [N, blocks, block], the others [N, blocks].
+
+    Input g_idx tells the block of each element along K where they are not in order.
+    """
+    columns, blocks, block = levels.shape
+    flat, groups = (columns, blocks * block), node.optional(4)
+    if groups is None:
+        spread = [b.broadcast_to(table, levels.shape, (0, 1)) for table in (scales, zero_points)]
+        return b.reshape(b.mul(b.sub(levels, spread[1]), spread[0]), flat)
+    if node.optional(3) is not None:
+        raise node.unsupported("zero points beside input g_idx: onnxruntime does not take them by block then")
+    depth = node.int("K")
+    if groups.shape not in ((depth,), flat[1:]):
+        raise node.invalid(f"input g_idx has shape {list(groups.shape)} for K = {depth}")
+    places = b.slice_axis(groups, 0, 0, depth)
+    each = [b.op(hlt.GatherOp, table, places, axis=1) for table in (scales, zero_points)]
+    return b.mul(b.sub(b.slice_axis(b.reshape(levels, flat), 1, 0, depth), each[1]), each[0])
 
 
 def _unpacked(b: Builder, packed: Value, bits: int, shape: tuple[int, ...]) -> Value:

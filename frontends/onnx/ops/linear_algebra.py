@@ -29,14 +29,16 @@ def matmul(b: Builder, node: Node) -> Value:
 
 @onnx_op("FusedMatMul", domain=MICROSOFT)
 def fused_matmul(b: Builder, node: Node) -> Value:
-    """``alpha * x @ y``, either operand with its last two dims swapped first."""
-    if node.bool("transBatchA", False) or node.bool("transBatchB", False):
-        raise node.unsupported("transBatchA and transBatchB")
-    x, y = (
-        _swap_last(b, node.input(i)) if node.bool(name, False) else node.input(i)
-        for i, name in enumerate(("transA", "transB"))
-    )
+    """``alpha * x @ y``, either operand with its first dim moved before the last, and the last two swapped, first."""
+    x, y = (_prepared(b, node, node.input(index), side) for index, side in enumerate("AB"))
     return scaled(b, checked_matmul(b, node, x, y), node.float("alpha", 1.0))
+
+
+def _prepared(b: Builder, node: Node, x: Value, side: str) -> Value:
+    """An operand as its attributes transBatch and trans say."""
+    if node.bool(f"transBatch{side}", False) and x.rank > 2:
+        x = b.transpose(x, (*range(1, x.rank - 1), 0, x.rank - 1))
+    return _swap_last(b, x) if node.bool(f"trans{side}", False) else x
 
 
 def _swap_last(b: Builder, x: Value) -> Value:

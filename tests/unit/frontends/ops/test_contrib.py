@@ -39,8 +39,26 @@ SINES = np.sin(np.outer(np.arange(12), np.arange(1, 5))).astype(np.float32)
 ZP = scalar(7, np.uint8)
 MASK = np.array([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1]], np.int32)
 
+GROUPED: dict[str, Any] = {"num_heads": 4, "kv_num_heads": 2}
+PROMPT: list[Array | None] = [
+    *(floats(2, 5, 64), floats(2, 5, 32), floats(2, 5, 32), floats(2, 2, 0, 16), floats(2, 2, 0, 16)),
+    *(np.array([4, 2], np.int32), scalar(5, np.int32)),
+]
 CASES: dict[str, tuple[str, list[Array | None], int, dict[str, Any]]] = {
     "fused_matmul": ("FusedMatMul", [floats(2, 8, 5), floats(2, 7, 8)], 1, {"transA": 1, "transB": 1, "alpha": 0.5}),
+    "fused_matmul_batch_left": ("FusedMatMul", [floats(4, 2, 3, 6), floats(2, 3, 6, 5)], 1, {"transBatchA": 1}),
+    "fused_matmul_batch_right": (
+        "FusedMatMul",
+        [floats(2, 3, 4, 6), floats(5, 2, 3, 6)],
+        1,
+        {"transBatchB": 1, "transB": 1},
+    ),
+    "fused_matmul_batch_both": (
+        "FusedMatMul",
+        [floats(6, 2, 4), floats(6, 2, 5)],
+        1,
+        {"transBatchA": 1, "transBatchB": 1, "transA": 1, "alpha": 2.0},
+    ),
     "gelu": ("Gelu", [X], 1, {}),
     "fast_gelu": ("FastGelu", [X, floats(8)], 1, {}),
     "bias_gelu": ("BiasGelu", [X, floats(8)], 1, {}),
@@ -141,6 +159,12 @@ CASES: dict[str, tuple[str, list[Array | None], int, dict[str, Any]]] = {
         1,
         {"K": 32, "N": 6, "bits": 4, "block_size": 16},
     ),
+    "matmul_4_bits_in_another_order": (
+        "MatMulNBits",
+        [floats(3, 32), u8(6, 2, 8), np.abs(floats(12)), None, np.arange(32, dtype=np.int32) % 2],
+        1,
+        {"K": 32, "N": 6, "bits": 4, "block_size": 16},
+    ),
     "matmul_8_bits": (
         "MatMulNBits",
         [floats(3, 32), u8(6, 2, 16), np.abs(floats(12))],
@@ -209,6 +233,14 @@ CASES: dict[str, tuple[str, list[Array | None], int, dict[str, Any]]] = {
         3,
         {"num_heads": 4, "kv_num_heads": 2, "do_rotary": 1, "rotary_interleaved": 1},
     ),
+    "group_query_capped": ("GroupQueryAttention", PROMPT, 3, {**GROUPED, "softcap": 1.5}),
+    "group_query_smooth": ("GroupQueryAttention", PROMPT, 3, {**GROUPED, "smooth_softmax": 1}),
+    "group_query_sink": (
+        "GroupQueryAttention",
+        [*PROMPT, None, None, None, None, floats(4)],
+        3,
+        {**GROUPED, "softcap": 1.5},
+    ),
     "group_query_packed": (
         "GroupQueryAttention",
         [floats(1, 5, 64), None, None, None, None, np.array([4], np.int32), scalar(5, np.int32)],
@@ -240,6 +272,20 @@ def test_as_onnxruntime(name: str) -> None:
             {"K": 9, "N": 6, "block_size": 16},
             mlc.ModelError,
             "does not fit K = 9",
+        ),
+        (
+            "MatMulNBits",
+            [floats(3, 32), u8(6, 2, 8), floats(12), u8(6), np.arange(32, dtype=np.int32) % 2],
+            {"K": 32, "N": 6, "block_size": 16},
+            mlc.UnsupportedError,
+            "zero points beside input g_idx",
+        ),
+        (
+            "MatMulNBits",
+            [floats(3, 32), u8(6, 2, 8), floats(12), None, np.zeros(8, np.int32)],
+            {"K": 32, "N": 6, "block_size": 16},
+            mlc.ModelError,
+            r"g_idx has shape \[8\]",
         ),
         ("MultiHeadAttention", [X, X, X], {"num_heads": 3}, mlc.ModelError, "3 heads do not divide"),
         ("QLinearConcat", [scalar(1.0), ZP, IMAGE, scalar(1.0)], {"axis": 1}, mlc.ModelError, "4 inputs are not"),
