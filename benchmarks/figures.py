@@ -207,6 +207,23 @@ def write_wide_model(path: Path, megabytes: int) -> None:
     path.write_bytes(model.SerializeToString())
 
 
+def size(network: str = "squeezenet1_1") -> Iterator[Row]:
+    """KB of SqueezeNet 1.1 for each target that mlc links for: code and metadata of the library, no weights."""
+    from mlc.codegen.targets import all_targets
+    from mlc.driver import compile_model, load_source
+    from mlc.request import Request, TargetChoice
+
+    model = build(network).SerializeToString()
+    for name, target in all_targets().items():
+        if target.kind == "gpu":
+            continue
+        request = Request(model, TargetChoice(name), threads=2 if target.threads else 1)
+        built, _ = compile_model(load_source(request), request)
+        artefact = built.artefact(network, embed=False)
+        image = artefact.module() if target.container == "wasm" else artefact.shared_library()
+        yield {"what": name, "threads": request.threads, "library KB": image.size / 1024}
+
+
 def _child(script: str, environment: dict[str, str] | None = None) -> str:
     """What a script prints in a fresh interpreter."""
     words = [sys.executable, "-P", "-c", textwrap.dedent(script)]
@@ -222,6 +239,7 @@ FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "import-time": import_time,
     "call-overhead": call_overhead,
     "memory": memory,
+    "size": size,
 }
 """By the name that `python -m benchmarks NAME` takes."""
 

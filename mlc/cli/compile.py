@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 
 from mlc.cli.arguments import add_model_arguments, cache_from, request_from, target_from
 from mlc.cli.opt import add_watch_arguments, watch_from
-from mlc.codegen.targets.cpus import families
 from mlc.codegen.toolchain import LINKERS
 from mlc.errors import UnsupportedError, UsageError, nearest
 from mlc.output import KINDS, LOADABLE, WEIGHTS_MODES, Output
@@ -140,15 +139,15 @@ def _artefact_path(args: argparse.Namespace, kind: str) -> Path:
 
 
 def _announce(request: Request, verbosity: int) -> None:
-    """Say what ``native`` and the flags have come to."""
+    """Say what ``native`` and the flags have come to; the processor's features too where more is asked for."""
     target = request.options().target
     if verbosity < 0:
         return
-    known = families().get(target.triple.partition("-")[0])
-    names = known.by_name.keys() if known and verbosity == 0 else target.features
-    features = " ".join(sorted(target.features & names)) or "no features beyond the baseline"
-    cpu = target.tune or target.cpu or "generic"
-    print(f"target {target.name} ({target.triple}, {cpu}: {features}), {request.threads} threads")
+    print(
+        f"target {target.name} ({target.triple}, {target.tune or target.cpu or 'generic'}), {request.threads} threads"
+    )
+    if verbosity > 0:
+        print(f"features {' '.join(sorted(target.features)) or 'none beyond the baseline'}")
 
 
 def _start(request: Request, args: argparse.Namespace) -> tuple[Compilation, LoadedModel | None]:

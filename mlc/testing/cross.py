@@ -58,6 +58,7 @@ def _riscv(vector_bits: int) -> tuple[str, ...]:
 
 MACHINES = {
     "aarch64": ("aarch64", "aarch64-linux-gnu-gcc", ("qemu-aarch64", "-cpu", "cortex-a53")),
+    "aarch64-cortex-a76": ("aarch64:cortex-a76", "aarch64-linux-gnu-gcc", ("qemu-aarch64", "-cpu", "cortex-a76")),
     "armv7": ("armv7", "arm-linux-gnueabihf-gcc", ("qemu-arm", "-cpu", "cortex-a7")),
     "riscv64": ("riscv64", "riscv64-linux-gnu-gcc", _riscv(128)),
     "riscv64-on-256": ("riscv64", "riscv64-linux-gnu-gcc", _riscv(256)),

@@ -22,6 +22,8 @@ from mlc.testing.programs import Program, programs
 
 PROGRAMS = 32
 MOST_CODE = 300 << 10
+"""Bytes of a network's objects, without weights."""
+
 MIXED = (f64, i32, f16, i64, i8)
 
 
@@ -79,10 +81,11 @@ def _once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_networks(target: str, tmp_path: Path) -> None:
     """A convolutional net, a transformer block, recurrent cells and norms, on one thread and on two."""
+    name, _, cpu = target.partition(":")
     cases = {
         f"{what}, {case.job.threads} threads": case
         for what, make in NETWORKS.items()
-        for case in onnx_cases(make(), target, threads_of(target))
+        for case in onnx_cases(make(), name, threads_of(target), mcpu=cpu)
     }
     assert complaints(target, cases, tmp_path) == []
 
@@ -111,6 +114,7 @@ def test_whole_models_on_small_images(architecture: str, target: str, tmp_path: 
     """All layers at 64 x 64: an emulator takes minutes for 224 x 224."""
     (case,) = onnx_cases(smaller(build(architecture), 64), target, threads_of(target)[-1:])
     assert complaints(target, {architecture: case}, tmp_path) == []
+    assert sum(map(len, case.job.artefact.objects)) <= MOST_CODE
 
 
 def test_notices_wrong_results_and_failures(tmp_path: Path) -> None:

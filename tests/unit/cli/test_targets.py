@@ -70,3 +70,25 @@ def test_loading_names_the_missing_feature(tmp_path: Path) -> None:
         UnsupportedError, match=rf"lacks .*{re.escape(lacking[-1])}.* that the artefact was compiled for"
     ):
         mlc.load(tmp_path / "m.so")
+
+
+@pytest.mark.parametrize("mattr", ["", "+dotprod"])
+def test_compiling_lists_features_only_when_asked(mattr: str, tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "m.onnx").write_bytes(perceptron().SerializeToString())
+    command = [
+        "compile",
+        str(tmp_path / "m.onnx"),
+        "--target=aarch64",
+        f"--mattr={mattr}",
+        "--emit=fused",
+        "--threads=1",
+    ]
+    command += ["-o", str(tmp_path / "m")]
+    target = f"target {resolve('aarch64', '', mattr).name} (aarch64-unknown-linux-gnu, generic), 1 threads"
+    assert main(command) == 0
+    plain = capsys.readouterr().out.splitlines()
+    assert main([*command, "-v"]) == 0
+    more = capsys.readouterr().out.splitlines()
+    assert (plain[0], more[0]) == (target, target)
+    assert not any("neon" in line for line in plain)
+    assert set(more[1].split()[1:]) == resolve("aarch64", "", mattr).features
