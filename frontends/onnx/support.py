@@ -20,7 +20,6 @@ operator that replaced it, by onnx's reference in Python, nothing."""
 REASONS: Mapping[tuple[str, str], str] = {
     ("", "ImageDecoder"): "decodes files",
     ("", "MaxRoiPool"): "regions are data; RoiAlign is compiled",
-    ("", "NonMaxSuppression"): "the result's shape is data",
     ("ai.onnx.preview.training", "Gradient"): "training",
 }
 """Why operators are not compiled that could be thought to be."""
