@@ -11,10 +11,13 @@ from onnx import FunctionProto, ModelProto, NodeProto, TypeProto
 
 from mlc.errors import UnsupportedError
 from mlc.frontends.onnx.node import canonical, label_of
-from mlc.frontends.onnx.registry import Importer, importers
+from mlc.frontends.onnx.registry import MICROSOFT, Importer, importers
 from mlc.frontends.onnx.schema import Schema, Signature, find_schema, find_signature
 
 FunctionKey: TypeAlias = tuple[str, str, str]
+
+PUBLIC_DOMAINS = ("ai.onnx", MICROSOFT)
+"""How the domains begin of operators that mlc may know by itself."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +142,9 @@ def reject_unsupported(nodes: Iterable[NodeProto], functions: Functions, *, owne
     if not missing:
         return
     listing = "; ".join(f"{operator} in {_some(names)}" for operator, names in sorted(missing.items()))
-    raise UnsupportedError(f"operators without an equivalent in hlt: {listing}", node=owner)
+    custom = any("::" in operator and not operator.startswith(PUBLIC_DOMAINS) for operator in missing)
+    hint = "import the module that registers custom operators with onnx_op" if custom else None
+    raise UnsupportedError(f"operators without an equivalent in hlt: {listing}", node=owner, hint=hint)
 
 
 def _some(names: Sequence[str]) -> str:

@@ -49,7 +49,8 @@ class Survey:
         """Note an error; its own node says more exactly where."""
         kinds = ((DataDependentError, PER_CALL), (ModelError, INVALID))
         kind = next((kind for cls, kind in kinds if isinstance(error, cls)), UNSUPPORTED)
-        self.findings.append(Finding(kind, error.node or where, error.message))
+        reason = f"{error.message} ({error.hint})" if error.hint else error.message
+        self.findings.append(Finding(kind, error.node or where, reason))
 
 
 def survey_model(

@@ -78,3 +78,25 @@ def test_nothing_to_list(tmp_path: Path, capsys: Capture) -> None:
 def test_wrong_shapes_are_usage_errors(tmp_path: Path, capsys: Capture) -> None:
     assert main(["check", written(tmp_path, perceptron("n")), "--dim", "m=2"]) == 2
     assert "no dim 'm'" in capsys.readouterr().err
+
+
+def test_types_that_an_operator_refuses_are_listed_with_those_that_it_takes(tmp_path: Path, capsys: Capture) -> None:
+    nodes = [
+        helper.make_node("And", ["x", "x"], ["both"], "both"),
+        helper.make_node("Sin", ["n"], ["sine"], "sine"),
+        helper.make_node("Add", ["x", "n"], ["sum"], "mixed"),
+    ]
+    assert main(["check", written(tmp_path, model_of(nodes, ["both", "sine", "sum"])), "--json"]) == 4
+    report = json.loads(capsys.readouterr().out)
+    reasons = {finding["where"]: finding["reason"] for finding in report["findings"] if finding["kind"] == "invalid"}
+    floats = "tensor(bfloat16), tensor(double), tensor(float), tensor(float16)"
+    assert reasons == {
+        "both (And)": "input 0 is tensor(float) (valid: tensor(bool))",
+        "sine (Sin)": f"input 0 is tensor(int64) (valid: {floats})",
+        "mixed (Add)": "input 1 is tensor(int64), but an input before it is tensor(float)",
+    }
+
+
+def test_dims_that_nothing_binds_are_named(tmp_path: Path, capsys: Capture) -> None:
+    main(["check", written(tmp_path, model_of([helper.make_node("Relu", ["x"], ["y"], "only")], ["y"]))])
+    assert "taken to be 1: batch (bind them with --dim or --shapes)" in capsys.readouterr().out
