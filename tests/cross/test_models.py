@@ -14,10 +14,10 @@ from xdsl.dialects.builtin import f16, f64, i8, i32, i64
 
 from benchmarks.zoo import build
 from mlc.codegen.targets import find_target
-from mlc.testing.cross import MACHINES, Emulated
-from mlc.testing.libraries import Case, Job, Outcome, onnx_cases, program_case, run_libraries
+from mlc.testing.cross import Emulated
+from mlc.testing.foreign import TARGETS, runs, threads_of
+from mlc.testing.libraries import Case, Outcome, onnx_cases, program_case, run_libraries
 from mlc.testing.networks import NETWORKS
-from mlc.testing.node import Node, run_modules
 from mlc.testing.programs import Program, programs
 
 PROGRAMS = 32
@@ -45,22 +45,6 @@ def drawn(count: int) -> list[Program]:
 
     collect()
     return found
-
-
-TARGETS = (*dict.fromkeys(target for target, _, _ in MACHINES.values()), "wasm32")
-
-
-def threads_of(target: str) -> tuple[int, ...]:
-    """Numbers of threads to try."""
-    return (1, 2) if find_target(target).threads else (1,)
-
-
-def runs(target: str, jobs: list[Job], folder: Path) -> dict[str, list[Outcome]]:
-    """The outcomes on every machine that the target's code must run on."""
-    if target == "wasm32":
-        return {"node": run_modules(Node(find_target(target)), jobs, folder)}
-    names = [name for name, entry in MACHINES.items() if entry[0] == target]
-    return {name: run_libraries(Emulated.named(name), jobs, folder) for name in names}
 
 
 def complaints(target: str, cases: dict[str, Case], folder: Path) -> list[str]:
