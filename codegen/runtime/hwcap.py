@@ -23,6 +23,9 @@ RISCV_HWPROBE: dict[str, int] = {
 }  # fmt: skip
 """LLVM's feature name -> bit of RISCV_HWPROBE_KEY_IMA_EXT_0."""
 
+RISCV_HWCAP: dict[str, int] = {"c": 2, "d": 3, "v": 21}
+"""LLVM's feature name -> bit of AT_HWCAP: that of the extension's letter."""
+
 _ARM_CODE = "04702de5 0070a0e1 0100a0e1 0210a0e1 0320a0e1 000000ef 04709de4 1eff2fe1"
 """push r7; mov r7,r0; mov r0,r1; mov r1,r2; mov r2,r3; svc 0; pop r7; bx lr"""
 _RISCV_CODE = "93080500 13850500 93050600 13860600 93060700 13870700 73000000 67800000"
@@ -34,6 +37,7 @@ _AT_HWCAP = 16
 _AUXILIARY_PATH = b"/proc/self/auxv\0"
 _AUXILIARY_BYTES = 1024
 _READ, _OPEN, _CLOSE, _O_CLOEXEC = 3, 5, 6, 0o2000000
+_OPENAT, _CLOSE_64, _READ_64, _AT_FDCWD = 56, 57, 63, -100
 _HWPROBE, _IMA_EXT_0 = 258, 4
 _VECTOR_LENGTH = "zvl"
 
@@ -93,8 +97,48 @@ unknown:
 """
 
 
+def _riscv_letters(features: frozenset[str]) -> str:
+    """``NAME_letters``: whether AT_HWCAP names the extensions of one letter; true where it can't be read."""
+    mask = _mask(RISCV_HWCAP, features)
+    path = "".join(f"\\{byte:02X}" for byte in _AUXILIARY_PATH)
+    return f"""
+@NAME_auxv = internal constant [{len(_AUXILIARY_PATH)} x i8] c"{path}"
+define internal i1 @NAME_letters() noinline nounwind BASELINE {{
+entry:
+  %pairs = alloca [{_AUXILIARY_BYTES} x i8], align 8
+  %path = ptrtoint ptr @NAME_auxv to i64
+  %goal = ptrtoint ptr %pairs to i64
+  %file = call i64 @NAME_system(i64 {_OPENAT}, i64 {_AT_FDCWD}, i64 %path, i64 {_O_CLOEXEC}, i64 0, i64 0)
+  %opened = icmp sge i64 %file, 0
+  br i1 %opened, label %read, label %unknown
+read:
+  %bytes = call i64 @NAME_system(i64 {_READ_64}, i64 %file, i64 %goal, i64 {_AUXILIARY_BYTES}, i64 0, i64 0)
+  %closed = call i64 @NAME_system(i64 {_CLOSE_64}, i64 %file, i64 0, i64 0, i64 0, i64 0)
+  br label %look
+look:
+  %at = phi i64 [ 0, %read ], [ %next, %more ]
+  %next = add i64 %at, 16
+  %inside = icmp sle i64 %next, %bytes
+  br i1 %inside, label %more, label %unknown
+more:
+  %pair = getelementptr i8, ptr %pairs, i64 %at
+  %kind = load volatile i64, ptr %pair, align 8
+  %value.at = getelementptr i8, ptr %pair, i64 8
+  %found = icmp eq i64 %kind, {_AT_HWCAP}
+  br i1 %found, label %compare, label %look
+compare:
+  %value = load volatile i64, ptr %value.at, align 8
+  %has = and i64 %value, {mask}
+  %ok = icmp eq i64 %has, {mask}
+  ret i1 %ok
+unknown:
+  ret i1 true
+}}
+"""
+
+
 def riscv_check(features: frozenset[str]) -> str:
-    """``NAME_cpu_ok`` on 64-bit RISC-V: the kernel's probe, then the length of vector registers.
+    """``NAME_cpu_ok`` on 64-bit RISC-V: the kernel's probe (or AT_HWCAP), then the length of vector registers.
 
     The register with that length exists only with vectors: it is read where the probe has found them, or where nothing
     is known of them.
@@ -108,7 +152,7 @@ def riscv_check(features: frozenset[str]) -> str:
   ret i1 %long
 """
     arguments = ", ".join(f"i64 %{name}" for name in "nabcde")
-    return f"""
+    return f"""{_riscv_letters(features)}
 define internal i64 @NAME_system({arguments}) noinline nounwind BASELINE prologue {code(_RISCV_CODE)} {{
   ret i64 0
 }}
@@ -128,7 +172,10 @@ define internal i1 @NAME_cpu_ok() nounwind BASELINE {{
   %key = load volatile i64, ptr %pair, align 8
   %known.key = icmp eq i64 %key, {_IMA_EXT_0}
   %known = and i1 %answered, %known.key
-  br i1 %known, label %compare, label %lengths
+  br i1 %known, label %compare, label %older
+older:
+  %letters = call i1 @NAME_letters()
+  br i1 %letters, label %lengths, label %no
 compare:
   %value = load volatile i64, ptr %value.at, align 8
   %has = and i64 %value, {mask}

@@ -26,6 +26,8 @@ OK, CPU_UNSUPPORTED = 0, 2
         ("armv7", "armv7:cortex-a8", "cortex-a8", OK),
         ("armv7", "armv7:cortex-a9", "cortex-a9", OK),
         ("armv7", "armv7:cortex-a9", "cortex-a9,neon=false", CPU_UNSUPPORTED),
+        ("riscv64", "riscv64", "rv64,v=false", CPU_UNSUPPORTED),
+        ("riscv64", "riscv64-zvl256b", "rv64,v=false", CPU_UNSUPPORTED),
         ("riscv64", "riscv64-zvl256b", "rv64,v=true,vlen=256,vext_spec=v1.0", OK),
         ("riscv64", "riscv64-zvl256b", "rv64,v=true,vlen=128,vext_spec=v1.0", CPU_UNSUPPORTED),
     ],
