@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from xdsl.dialects.builtin import i64
+from xdsl.ir import Block
 
 from mlc.dialects import hlt
+from mlc.dialects.extents import is_bounded, undecided
+from mlc.errors import UnsupportedError
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
 from mlc.frontends.onnx.registry import onnx_op
@@ -49,23 +53,55 @@ def unique(b: Builder, node: Node) -> tuple[Value, ...]:
     Equal elements lie side by side once they are sorted; NaNs count as equal.
     """
     x, axis = node.input(0), node.int("axis", None)
-    if axis is not None and x.rank != 1:
-        raise node.unsupported("unique slices along an axis")
     if x.known is None and not b.finds:
         node.known(0, "the number of distinct elements")
-    x = b.reshape(x, (x.size,))
-    values, indices = b.ops(hlt.SortOp, x, axis=0, descending=False)
-    new = _differs_from_last(b, values)
+    where = 0 if axis is None else node.axis(axis, x.rank)
+    x = b.reshape(x, (x.size,)) if axis is None else x
+    if x.rank == 1:
+        values, indices = b.ops(hlt.SortOp, x, axis=0, descending=False)
+        new = _differs_from_last(b, values)
+    else:
+        lines = _lines(b, x, where)
+        indices = _lexical_order(b, lines)
+        new = b.reduce("any", _differs_from_last(b, b.op(hlt.GatherOp, lines, indices, axis=0)), (1,))
     starts = b.positions(new, "unique")
-    found, first = (b.op(hlt.GatherOp, v, starts, axis=0) for v in (values, indices))
-    counts = b.sub(_next(b, starts, x.shape[0]), starts)
+    first = b.op(hlt.GatherOp, indices, starts, axis=0)
+    counts = b.sub(_next(b, starts, x.shape[where]), starts)
     group = b.op(hlt.ScanOp, b.cast(new, np.int64), kind="sum", axis=0, exclusive=False, reverse=False)
     inverse = b.op(hlt.GatherOp, b.sub(group, 1), _order(b, indices), axis=0)
-    if node.bool("sorted", True):
-        return found, first, inverse, counts
-    order = _order(b, first)
-    found, first, counts = (b.op(hlt.GatherOp, v, order, axis=0) for v in (found, first, counts))
-    return found, first, b.op(hlt.GatherOp, _order(b, order), inverse, axis=0), counts
+    if not node.bool("sorted", True):
+        order = _order(b, first)
+        first, counts = (b.op(hlt.GatherOp, v, order, axis=0) for v in (first, counts))
+        inverse = b.op(hlt.GatherOp, _order(b, order), inverse, axis=0)
+    return b.op(hlt.GatherOp, x, first, axis=where), first, inverse, counts
+
+
+def _lines(b: Builder, x: Value, axis: int) -> Value:
+    """The slices of ``x`` along an axis, each as one line of a matrix."""
+    if is_bounded(x.shape):
+        raise undecided("the shape of slices to compare", *x.shape)
+    if not x.size:
+        raise UnsupportedError(f"unique slices of a tensor without elements, {list(x.shape)}")
+    others = [dim for dim in range(x.rank) if dim != axis]
+    moved = b.transpose(x, (axis, *others))
+    return b.reshape(moved, (x.shape[axis], x.size // x.shape[axis]))
+
+
+def _lexical_order(b: Builder, lines: Value) -> Value:
+    """The permutation that sorts lines by their first elements, then by their second ones and so on.
+
+    Stable sorts by one column after the other, the last one first.
+    """
+    rows, columns = lines.shape
+    types = [hlt.tensor_type((rows,), element) for element in (i64, hlt.element_type(lines.dtype))]
+    block = Block(arg_types=[hlt.tensor_type((), i64), *types])
+    order = Value((rows,), np.int64, ssa=block.args[1])
+    column = Value((rows,), lines.dtype, ssa=block.args[2])
+    with b.nested(block) as inner:
+        step = _order(inner, inner.op(hlt.GatherOp, column, order, axis=0))
+        inner.append(hlt.YieldOp(inner.ssa(inner.op(hlt.GatherOp, order, step, axis=0))))
+    start, slices = b.iota((rows,), 0), b.op(hlt.ReverseOp, b.transpose(lines, (1, 0)), axes=(0,))
+    return b.append(hlt.LoopOp(block, limit=columns, inits=[b.ssa(start)], slices=[b.ssa(slices)]))[0]
 
 
 def _order(b: Builder, keys: Value) -> Value:
@@ -74,9 +110,9 @@ def _order(b: Builder, keys: Value) -> Value:
 
 
 def _differs_from_last(b: Builder, x: Value) -> Value:
-    """Which elements of a vector differ from the one before; the first does."""
+    """Which elements differ from the one before along dim 0; the first ones do."""
     place = b.iota(x.shape, 0)
-    last = b.op(hlt.GatherOp, x, b.maximum(b.sub(place, 1), 0), axis=0)
+    last = b.op(hlt.GatherOp, x, b.maximum(b.sub(b.iota(x.shape[:1], 0), 1), 0), axis=0)
     differs = b.compare("ne", x, last)
     if is_float(x):
         both = b.elementwise(hlt.AndOp, b.op(hlt.IsNanOp, x), b.op(hlt.IsNanOp, last))

@@ -41,6 +41,8 @@ def check(net: mlc.CompiledModel, proto: ModelProto, feeds: dict[str, Array]) ->
         np.testing.assert_allclose(result, right, rtol=1e-5, atol=1e-5)
 
 
+UNIQUE = {"y": TensorProto.FLOAT, "i": TensorProto.INT64, "n": TensorProto.INT64, "k": TensorProto.INT64}
+
 NODES = {
     "nonzero": ([helper.make_node("NonZero", ["x"], ["y"])], {"y": TensorProto.INT64}),
     "compress": ([helper.make_node("Compress", ["x", "c"], ["y"], axis=0)], {"y": TensorProto.FLOAT}),
@@ -65,6 +67,31 @@ NODES = {
         {"y": TensorProto.FLOAT, "i": TensorProto.INT64, "n": TensorProto.INT64, "k": TensorProto.INT64},
     ),
 }
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+@pytest.mark.parametrize("ordered", [0, 1])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_distinct_slices(axis: int, ordered: int, threads: int, tmp_path: Path) -> None:
+    info = helper.make_tensor_value_info
+    node = helper.make_node("Unique", ["x"], list(UNIQUE), axis=axis, sorted=ordered)
+    outputs = [info(name, element, None) for name, element in UNIQUE.items()]
+    graph = helper.make_graph([node], "slices", [info("x", TensorProto.FLOAT, [6, 5, 7])], outputs)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    net = mlc.compile(proto, threads=threads, cache=False)
+    net.save(tmp_path / "net.so")
+    for seed, run in enumerate([net, net, net, mlc.load(tmp_path / "net.so")]):
+        random = np.random.default_rng(seed)
+        drawn = random.integers(-1, 2, (6, 5, 7)).astype(np.float32)
+        x: Array = np.take(drawn, random.integers(0, 3, drawn.shape[axis]), axis=axis)
+        y, first, inverse, counts = run.run({"x": x}).values()
+        distinct: Any = np.unique(x, True, True, True, axis=axis)
+        values, where, groups, numbers = distinct
+        order = np.arange(len(where)) if ordered else np.argsort(where)
+        np.testing.assert_array_equal(y, values.take(order, axis=axis))
+        np.testing.assert_array_equal(first, where[order])
+        np.testing.assert_array_equal(inverse, np.argsort(order)[groups.ravel()])
+        np.testing.assert_array_equal(counts, numbers[order])
 
 
 @pytest.mark.parametrize("name", NODES)
