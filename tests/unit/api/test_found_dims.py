@@ -83,7 +83,7 @@ def test_distinct_slices(axis: int, ordered: int, threads: int, tmp_path: Path) 
     for seed, run in enumerate([net, net, net, mlc.load(tmp_path / "net.so")]):
         random = np.random.default_rng(seed)
         drawn = random.integers(-1, 2, (6, 5, 7)).astype(np.float32)
-        x: Array = np.take(drawn, random.integers(0, 3, drawn.shape[axis]), axis=axis)
+        x: Array = np.take(drawn, random.integers(0, 3, (6, 5, 7)[axis]), axis=axis)
         y, first, inverse, counts = run.run({"x": x}).values()
         distinct: Any = np.unique(x, True, True, True, axis=axis)
         values, where, groups, numbers = distinct
