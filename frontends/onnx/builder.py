@@ -224,6 +224,8 @@ class Builder:
 
     def iota(self, shape: Sequence[int], axis: int, dtype: DTypeLike = np.int64) -> Value:
         """The index along ``axis`` at every element; known when small."""
+        if not math.prod(shape):
+            return self.full(shape, 0, dtype)
         if math.prod(shape) > FOLD_LIMIT:
             return self.op(hlt.IotaOp, shape=tuple(shape), axis=axis, dtype=hlt.element_type(np.dtype(dtype)))
         column = np.arange(shape[axis], dtype=dtype).reshape([-1 if i == axis else 1 for i in range(len(shape))])

@@ -23,14 +23,17 @@ Operand: TypeAlias = tuple[Source, Index]
 
 
 class Rows:
-    """A tensor seen as rows: dims of its shape, some of them folded along the way."""
+    """A tensor seen as rows: dims of its shape, some of them folded along the way.
+
+    ``share`` is the part that one element has in the mean of its row; rows of nothing have none.
+    """
 
     def __init__(self, builder: KernelBuilder, shape: Sequence[int], axes: Sequence[int]) -> None:
         self.builder = builder
         self.dims = result_dims(shape)
         self.index = ids(self.dims)
         self.axes = set(axes)
-        self.count = prod(shape[a] for a in axes)
+        self.share = 1.0 / max(prod(shape[a] for a in axes), 1)
         self.folding = [d._replace(kind="r") if i in self.axes else d for i, d in enumerate(self.dims)]
         self.row_shape = [d.extent for i, d in enumerate(self.dims) if i not in self.axes]
         self.row_index: list[Expr] = [e for i, e in enumerate(self.index) if i not in self.axes]
@@ -125,14 +128,14 @@ def lower_layer_norm(builder: KernelBuilder, op: hlt.LayerNormOp) -> None:
     rows = Rows(builder, target.shape, range(op.axis, len(target.shape)))
     acc = accumulator(target.element)
     mean, inverse = rows.per_row(acc), rows.per_row(acc)
-    x, row, share = (builder.source(op.x), rows.index), rows.row_index, 1.0 / rows.count
-    rows.sum([x], mean, map=Scalar.widen, finish=lambda s, a, total: s.mul(total, s.constant(share, acc)))
+    x, row = (builder.source(op.x), rows.index), rows.row_index
+    rows.sum([x], mean, map=Scalar.widen, finish=lambda s, a, total: s.mul(total, s.constant(rows.share, acc)))
 
     def square(s: Scalar, a: SSAValue, m: SSAValue) -> SSAValue:
         difference = s.sub(s.widen(a), m)
         return s.mul(difference, difference)
 
-    rows.sum([x, (mean, row)], inverse, map=square, finish=_inverse_root(share, op.epsilon))
+    rows.sum([x, (mean, row)], inverse, map=square, finish=_inverse_root(rows.share, op.epsilon))
     _scale_and_shift(rows, op, x, mean, inverse, target)
 
 
@@ -149,7 +152,7 @@ def lower_rms_norm(builder: KernelBuilder, op: hlt.RmsNormOp) -> None:
         wide = s.widen(a)
         return s.mul(wide, wide)
 
-    rows.sum([x], inverse, map=square, finish=_inverse_root(1.0 / rows.count, op.epsilon))
+    rows.sum([x], inverse, map=square, finish=_inverse_root(rows.share, op.epsilon))
     _scale_and_shift(rows, op, x, None, inverse, target)
 
 

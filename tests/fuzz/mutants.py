@@ -36,6 +36,23 @@ _TEXTS = {
     " else_branch = e () => (float[4] v) { v = Neg(x) }> }",
     "indices": "g (float[8,4] x, int64[3] i, float[3,4] u) => (float[8,4] y)"
     " { g = Gather(x, i) z = Add(g, u) k = Cast<to=7>(z) y = ScatterElements<axis=0>(x, k, z) }",
+    "pooling": "g (float[1,2,9,9] x) => (float[1,2,5,5] y)"
+    " { y = AveragePool<kernel_shape=[3,3], strides=[2,2], pads=[1,1,1,1], ceil_mode=1>(x) }",
+    "signal": "g (float[1,12,1] x) => (float[1,7,2] y, float[4,3] m)"
+    " <int64 n = {12}, int64 h = {3}, int64 r = {16}, float l = {0.}, float t = {8.}>"
+    " { y = DFT<onesided=1>(x, n) w = HannWindow(n) p = MelWeightMatrix(h, n, r, l, t) m = Relu(p) }",
+    "order": "g (float[3,8] x) => (float[3,2] y, int64[3,2] i, float[u] z) <int64[1] k = {2}>"
+    " { y, i = TopK<axis=1>(x, k) z = Unique<sorted=1>(x) }",
+    "boxes": "g (float[1,6,4] x, float[1,2,6] s) => (int64[n,3] y) <int64 m = {3}, float t = {0.5}, float b = {0.1}>"
+    " { y = NonMaxSuppression(x, s, m, t, b) }",
+    "sequence": "g (float[4,6] x) => (float[4,6] y) <int64 i = {1}, int64[4] l = {1, 2, 3, 4}>"
+    " { s = SplitToSequence<axis=0>(x) e = SequenceAt(s, i) r = ReverseSequence<batch_axis=0, time_axis=1>(x, l)"
+    " y = Add(r, e) }",
+    "windows": "g (float[1,4,4,4] x, float[4,2,3,3] w) => (float[1,4,9,9] y) { y = ConvTranspose"
+    "<strides=[2,2], group=2, output_padding=[0,0]>(x, w) }",
+    "random": "g (float[2,3] x) => (float[2,3] y) { n = RandomNormalLike<seed=1.>(x) b = Bernoulli(n) y = Add(n, b) }",
+    "matmul": "g (uint8[2,3] a, uint8[3,4] b, uint8 z) => (int32[2,4] y) { y = MatMulInteger(a, b, z, z) }",
+    "einsum": 'g (float[2,3,4] a, float[2,4,5] b) => (float[2,5,3] y) { y = Einsum<equation="bij,bjk->bki">(a, b) }',
 }
 
 SEEDS: dict[str, ModelProto] = {name: parser.parse_model(HEADER + text) for name, text in _TEXTS.items()}

@@ -38,6 +38,11 @@ class Mask:
         return b.select(self.allowed, bias, -math.inf)
 
 
+def default_scale(depth: int) -> float:
+    """What the scores of heads of ``depth`` elements are multiplied by; those of none are zero whatever it is."""
+    return 1 / math.sqrt(max(depth, 1))
+
+
 @onnx_op("Attention")
 def attention(b: Builder, node: Node) -> tuple[Value | None, ...]:
     """Q: [B, H, M, D] or [B, M, H * D], K and V alike with N keys; Y, present key and value, scores."""
@@ -49,7 +54,7 @@ def attention(b: Builder, node: Node) -> tuple[Value | None, ...]:
     present = k, v
     k, v = _repeat_heads(b, node, k, q.shape[1]), _repeat_heads(b, node, v, q.shape[1])
     scale = node.float("scale", None)
-    scale = 1 / math.sqrt(q.shape[3]) if scale is None else scale
+    scale = default_scale(q.shape[3]) if scale is None else scale
     cap, precision = node.float("softcap", 0.0), node.dtype("softmax_precision", q.dtype)
     explicit = cap > 0 or node.uses_output(3) or precision != q.dtype
     mask = _mask(b, node, q, k, 0 if past is None else past.shape[2], triangle=not explicit)

@@ -9,6 +9,7 @@ import numpy as np
 from mlc.dialects import hlt
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.node import Node
+from mlc.frontends.onnx.ops.attention import default_scale
 from mlc.frontends.onnx.registry import MICROSOFT, onnx_op
 from mlc.frontends.onnx.value import Value
 
@@ -37,7 +38,7 @@ def _plus(b: Builder, x: Value | None, y: Value | None) -> Value | None:
 
 def _scale(node: Node, depth: int) -> float:
     given = node.float("scale", 0.0)
-    return given if given else 1 / math.sqrt(depth)
+    return given if given else default_scale(depth)
 
 
 def _where_allowed(b: Builder, allowed: Value, dtype: np.dtype[np.generic], masked: float) -> Value:

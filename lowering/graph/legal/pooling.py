@@ -46,7 +46,7 @@ def _divided(total: hlt.ReduceWindowOp, counts: NDArray[np.int64], store: Weight
     """Sums times the reciprocals of their counts."""
     if counts.size == 1:
         return hlt.MulOp(total, full_like(total, 1.0 / max(1, int(counts.reshape(-1)[0]))))
-    moving = [i for i, extent in enumerate(counts.shape) if extent > 1]
+    moving = [i for i, extent in enumerate(counts.shape) if extent != 1]
     shares = 1.0 / np.maximum(counts, 1).reshape([counts.shape[i] for i in moving])
     factors = table(shares.astype(numpy_dtype(element_of(total))), store)
     if factors is None:
