@@ -64,6 +64,7 @@ class _Entry:
     dtype: np.dtype[Any]
     shape: Shape
     read: Callable[[], Array]
+    held: int = 0
     splat: bool | None = None
     digest: str | None = None
 
@@ -86,7 +87,8 @@ class WeightStore:
         dtype = weight_dtype(array.dtype)
         held = array.view() if array.dtype == dtype else array.astype(dtype)
         held.flags.writeable = False
-        self._add(name, _Entry(dtype, held.shape, lambda: held))
+        stored = math.prod(extent for extent, stride in zip(held.shape, held.strides) if stride)
+        self._add(name, _Entry(dtype, held.shape, lambda: held, stored * dtype.itemsize))
 
     def add_region(
         self, name: str, dtype: DTypeLike, shape: Iterable[int], buffer: Buffer, offset: int, length: int
@@ -106,7 +108,7 @@ class WeightStore:
             return
         view = np.frombuffer(buffer, np.uint8, length, offset).view(kind).reshape(dims)
         view.flags.writeable = False
-        self._add(name, _Entry(kind, dims, lambda: view))
+        self._add(name, _Entry(kind, dims, lambda: view, length))
 
     def add_splat(self, name: str, dtype: DTypeLike, shape: Iterable[int], value: object) -> None:
         """Hold a tensor of which every element is ``value``; its size costs nothing."""
@@ -141,6 +143,11 @@ class WeightStore:
     def nbytes(self, name: str) -> int:
         """Bytes of the dense tensor, whatever it takes here."""
         return self._entry(name).nbytes
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of the arrays and regions of files: what the model brings, beside what is made of it."""
+        return sum(entry.held for entry in self._entries.values())
 
     def is_splat(self, name: str) -> bool:
         """Whether all elements have the same bits; false for empty tensors. Found out at most once."""

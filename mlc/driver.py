@@ -43,6 +43,10 @@ Names = tuple[tuple[str, str], ...]
 TEXT_STAGES = ("graph", "fused", "kernels", "scheduled")
 """The stages that are IR: they can be written as text and resumed from."""
 
+LEAST_PACKED = 1 << 30
+MOST_GROWTH = 16
+"""Bytes that packed weights may always have, and how many more for each byte of the model's."""
+
 _SIGNATURE = ("mlc.inputs", "mlc.outputs")
 _FLOPS = "mlc.flops"
 _BOUNDS = "mlc.bounds"
@@ -220,10 +224,18 @@ def build(frame: Frame, weights: WeightStore, *, cache: Cache | None = None, ima
 
 
 def pack_weights(frame: Frame, weights: WeightStore, image: Path | None) -> WeightsImage | None:
-    """The weights as the kernels read them, one tensor in memory at a time; None when there are none."""
+    """The weights as the kernels read them, one tensor in memory at a time; None when there are none.
+
+    Raises ModelError when they are out of all proportion to what the model holds.
+    """
     size = frame.payload.size
     if not size:
         return None
+    if size > LEAST_PACKED + MOST_GROWTH * weights.held_bytes:
+        raise ModelError(
+            f"the model holds {weights.held_bytes:,} bytes of constants, and {size:,} of them when they are expanded",
+            hint="let large constants of few values be inputs",
+        )
     packed = WeightsImage.create(image, size) if image else WeightsImage.allocate(size)
     target = np.frombuffer(packed.payload, np.uint8)
     for offset, array in frame.payload.arrays(weights):

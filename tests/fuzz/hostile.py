@@ -130,6 +130,8 @@ for _name, _body in {
     " { c = ConstantOfShape(s) y = Add(x, c) }",
     "constant-of-negative-shape": "g (float[1] x) => (float[n] y) <int64[2] s = {-5, 3}>"
     " { c = ConstantOfShape(s) y = Add(x, c) }",
+    "constant-result-bomb": "g (float[1] x) => (float[n,m] y) <int64[2] s = {100000, 100000}>"
+    " { c = ConstantOfShape(s) y = Identity(c) }",
     "folded-constant-bomb": "g (float[1] x) => (float[1] y) <int64[2] s = {1000000, 100000}>"
     " { c = ConstantOfShape(s) d = Exp(c) e = ReduceSum<keepdims=0>(d) y = Add(x, e) }",
     "folded-splat-bomb": "g (float[1] x) => (float[1] y) <int64[2] s = {1, 2147483648}>"
