@@ -213,6 +213,7 @@ class _Loader:
             raise ModelError(f"{what}: segmented tensors are not supported")
         if tensor.data_type == TensorProto.STRING:
             tensor.ClearField("external_data")
+            inline_array(tensor, self.limits, what)
             return
         element = element_of(tensor, what)
         count = element_count(tuple(tensor.dims), what, self.limits)

@@ -300,6 +300,8 @@ for _name, _tensor in {
     "weight-in-the-wrong-field": TensorProto(data_type=1, dims=[4], int32_data=[1, 2, 3, 4]),
     "weight-of-no-type": TensorProto(data_type=0, dims=[4], raw_data=b"\0" * 16),
     "weight-of-an-unknown-type": TensorProto(data_type=1000, dims=[4], raw_data=b"\0" * 16),
+    "strings-of-negative-dims": TensorProto(data_type=8, dims=[0, 2, -1]),
+    "strings-too-few": TensorProto(data_type=8, dims=[4], string_data=[b"a"]),
     "weight-of-rank-1000": TensorProto(data_type=1, dims=[1] * 1000, raw_data=b"\0" * 4),
 }.items():
     CASES[_name] = lambda folder, tensor=_tensor: _save(folder, _with_weight(tensor))
