@@ -20,11 +20,12 @@ if TYPE_CHECKING:
 Array: TypeAlias = NDArray[Any]
 
 HARNESS = """
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-void {name}({parameters}, long long, long long);
+void {name}({parameters}, intptr_t, intptr_t);
 
 /* The bytes of a file, with a pattern of 64 bytes on either side. */
 static char *load(const char *path, size_t size) {{
@@ -40,7 +41,7 @@ int main(int argc, char **argv) {{
   static const size_t size[] = {{{sizes}}};
   char *a[{count}];
   for (int i = 0; i < {count}; i++) a[i] = load(argv[1 + i], size[i]);
-  for (long long t = 0; t < {threads}; t++) {name}({arguments}, t, {threads});
+  for (intptr_t t = 0; t < {threads}; t++) {name}({arguments}, t, {threads});
   for (int i = 0; i < {count}; i++) {{
     for (int j = 1; j <= 64; j++)
       if ((unsigned char)a[i][-j] != 0xA5 || (unsigned char)a[i][size[i] + j - 1] != 0xA5) return 3;
