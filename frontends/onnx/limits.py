@@ -53,13 +53,14 @@ class Limits:
 def element_count(dims: tuple[int, ...], what: str, limits: Limits) -> int:
     """The product of ``dims``, exactly.
 
-    Raises ``ModelError`` on negative dims, too high a rank or too many elements.
+    Raises ``ModelError`` on negative dims, too high a rank or too many elements; where a dim is 0, there may not be too
+    many along the others either, since NumPy takes no such shape.
     """
     limits.check("rank", len(dims), f"{what}: rank")
     count = 1
     for dim in dims:
         if dim < 0:
             raise ModelError(f"{what}: negative dimension {dim} in shape {list(dims)}")
-        count *= dim
+        count *= max(dim, 1)
         limits.check("elements", count, f"{what}: elements")
-    return count
+    return 0 if 0 in dims else count

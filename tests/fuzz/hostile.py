@@ -301,6 +301,7 @@ for _name, _tensor in {
     "weight-of-no-type": TensorProto(data_type=0, dims=[4], raw_data=b"\0" * 16),
     "weight-of-an-unknown-type": TensorProto(data_type=1000, dims=[4], raw_data=b"\0" * 16),
     "strings-of-negative-dims": TensorProto(data_type=8, dims=[0, 2, -1]),
+    "strings-of-empty-dims-too-large": TensorProto(data_type=8, dims=[0, 1 << 31, 1 << 31]),
     "strings-too-few": TensorProto(data_type=8, dims=[4], string_data=[b"a"]),
     "weight-of-rank-1000": TensorProto(data_type=1, dims=[1] * 1000, raw_data=b"\0" * 4),
 }.items():
