@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from benchmarks import singles
+from benchmarks import decoding, singles
 from benchmarks.zoo import build, inputs
 from mlc.codegen.targets import find_target
 from mlc.report.bench import Plan, compare_runtimes, rows
@@ -235,6 +235,7 @@ FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "kernels": kernels,
     "memory-bound": memory_bound,
     "models": models,
+    "decoding": decoding.figure,
     "compile-time": compile_time,
     "import-time": import_time,
     "call-overhead": call_overhead,

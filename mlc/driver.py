@@ -281,15 +281,9 @@ def load_source(request: Request) -> LoadedModel:
 
 def open_dims(loaded: LoadedModel, request: Request) -> bool:
     """Whether the model has dims that the request does not bind."""
-    from mlc.frontends.onnx.shapes import declared_inputs
+    from mlc.frontends.onnx.shapes import declared_inputs, leaves_open
 
-    unbound = [info for info in declared_inputs(loaded) if info.name not in request.shapes]
-    bound = {
-        dim for info in declared_inputs(loaded) if info.name in request.shapes for dim in info.shape or ()
-    } | request.dims.keys()
-    return any(
-        info.shape is None or any(isinstance(dim, str) and dim not in bound for dim in info.shape) for info in unbound
-    )
+    return leaves_open(declared_inputs(loaded), request.shapes, request.dims)
 
 
 def import_source(loaded: LoadedModel, request: Request, arrays: Mapping[str, Array] | None = None) -> ImportedModel:

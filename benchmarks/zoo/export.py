@@ -114,8 +114,28 @@ def _cache(prefix: str) -> list[str]:
     return [f"{prefix}.{layer}.{part}" for layer in range(12) for part in ("key", "value")]
 
 
+def _gpt2_inputs(tokens: int, past: int) -> dict[str, Tensor]:
+    return {
+        "input_ids": _ids(1, tokens),
+        "attention_mask": _ids(1, past + tokens),
+        "position_ids": _ids(1, tokens),
+        **{name: torch.zeros(1, 12, past, 64) for name in _cache("past_key_values")},
+    }
+
+
 _BERT_INPUTS = {name: _ids(1, 128) for name in ("input_ids", "attention_mask", "token_type_ids")}
 _SYMBOLIC = {0: "batch", 1: "seq"}
+_TOTAL = "past_sequence_length + sequence_length"
+_TOKENS = {0: "batch_size", 1: "sequence_length"}
+_PAST = {0: "batch_size", 2: "past_sequence_length"}
+_PRESENT = {0: "batch_size", 2: _TOTAL}
+# As Optimum names the dims of decoders.
+_GROWING = {
+    **dict.fromkeys(("input_ids", "position_ids", "logits"), _TOKENS),
+    "attention_mask": {0: "batch_size", 1: _TOTAL},
+    **dict.fromkeys(_cache("past_key_values"), _PAST),
+    **dict.fromkeys(_cache("present"), _PRESENT),
+}
 
 RECIPES = {
     "bert_base": Recipe(_bert, _BERT_INPUTS, ["last_hidden_state", "pooler_output"], "dynamo"),
@@ -140,14 +160,16 @@ RECIPES = {
     ),
     "gpt2_decode": Recipe(
         _gpt2,
-        {
-            "input_ids": _ids(1, 1),
-            "attention_mask": _ids(1, 65),
-            "position_ids": _ids(1, 1),
-            **{name: torch.zeros(1, 12, 64, 64) for name in _cache("past_key_values")},
-        },
+        _gpt2_inputs(1, 64),
         ["logits", *_cache("present")],
         "dynamo",
+    ),
+    "gpt2_decode_dynamic": Recipe(
+        _gpt2,
+        _gpt2_inputs(2, 64),
+        ["logits", *_cache("present")],
+        "torchscript",
+        _GROWING,
     ),
     "deit_tiny": Recipe(_deit_tiny, {"pixel_values": torch.zeros(1, 3, 224, 224)}, ["logits"], "dynamo"),
 }

@@ -79,6 +79,7 @@ _ENTRIES = (
     _shipped("distilbert", partial(samples.sentences, batch=1, length=128), 66_362_880),
     _shipped("gpt2_prefill", partial(samples.prompt, length=64), 124_439_808),
     _shipped("gpt2_decode", partial(samples.next_token, past=64), 124_439_808),
+    _shipped("gpt2_decode_dynamic", partial(samples.next_token, past=64), 163_037_184),
     _shipped("deit_tiny", partial(samples.photograph, name="pixel_values", size=224), 5_717_416),
     Entry("lstm", lstm, partial(samples.features, name="input", shape=(64, 1, 256)), 3_743_872),
     Entry("mlp", mlp, partial(samples.features, name="input", shape=(32, 784)), 1_863_690),

@@ -66,6 +66,24 @@ def bind_shapes(
 
     Raises UsageError for unknown names, for contradictions, and for what is left open, all of it at once.
     """
+    whole, bound = _bound(inputs, shapes, dims)
+    _all_bound(inputs, shapes, bound)
+    return {info.name: _static(info, whole, bound) for info in inputs}
+
+
+def leaves_open(inputs: Sequence[TensorInfo], shapes: Mapping[str, Sequence[Spec]], dims: Mapping[str, Spec]) -> bool:
+    """Whether the shape of some input is still open with these ``shapes`` and ``dims``.
+
+    Raises UsageError for unknown names and for contradictions, as `bind_shapes`.
+    """
+    _, bound = _bound(inputs, shapes, dims)
+    return any(info.name not in shapes and (info.shape is None or _open_dims(info, bound)) for info in inputs)
+
+
+def _bound(
+    inputs: Sequence[TensorInfo], shapes: Mapping[str, Sequence[Spec]], dims: Mapping[str, Spec]
+) -> tuple[dict[str, tuple[int, ...]], dict[str, int]]:
+    """The whole shapes that are given, by input, and the extents of dims that these and ``dims`` bind, by name."""
     _known_names("input", shapes, [info.name for info in inputs])
     symbols = {dim for info in inputs for dim in info.shape or () if isinstance(dim, str)}
     _known_names("dim", dims, symbols)
@@ -74,9 +92,12 @@ def bind_shapes(
     for info in inputs:
         if info.name in shapes:
             _unify(info, whole[info.name], bound)
-    bound |= named_expressions(sorted(symbols), bound)
-    _all_bound(inputs, shapes, bound)
-    return {info.name: _static(info, whole, bound) for info in inputs}
+    return whole, bound | named_expressions(sorted(symbols), bound)
+
+
+def _open_dims(info: TensorInfo, bound: Mapping[str, int]) -> list[str]:
+    """The symbols of an input that nothing binds."""
+    return [dim for dim in info.shape or () if isinstance(dim, str) and dim not in bound]
 
 
 def _whole(name: str, shape: Sequence[Spec], info: TensorInfo) -> tuple[int, ...]:
@@ -125,9 +146,8 @@ def _all_bound(inputs: Sequence[TensorInfo], shapes: Iterable[str], bound: Mappi
     given = set(shapes)
     unranked = [info.name for info in inputs if info.shape is None and info.name not in given]
     for info in inputs:
-        for dim in info.shape or ():
-            if isinstance(dim, str) and dim not in bound:
-                open_dims.setdefault(dim, info.name)
+        for dim in _open_dims(info, bound):
+            open_dims.setdefault(dim, info.name)
     if not open_dims and not unranked:
         return
     missing = [f"{dim!r} of input {name!r}" for dim, name in open_dims.items()]

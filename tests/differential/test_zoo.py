@@ -19,7 +19,7 @@ from mlc.testing.models import Tolerance, compare, reference_outputs
 QUICK = ("mlp_tiny", "mlp", "squeezenet1_1", "mobilenet_v2")
 """Checked by `make quick` too."""
 
-HEAVY = ("vgg16", "bert_base", "bert_base_dynamic", "distilbert", "gpt2_prefill", "yolov8n")
+HEAVY = ("vgg16", "bert_base", "bert_base_dynamic", "distilbert", "gpt2_prefill", "gpt2_decode_dynamic", "yolov8n")
 """Compiled for two threads alone: what one thread does differently shows in other models."""
 
 

@@ -140,6 +140,16 @@ def test_ranges_are_part_of_the_signature() -> None:
         net(np.ones((10, 8), np.float32))
 
 
+def test_names_that_are_expressions_need_no_extent() -> None:
+    nodes = [helper.make_node("Add", ["x", "y"], ["z"])]
+    model = small_model(nodes, {"x": ["n + m"], "y": ["n + m"], "u": ["n"], "v": ["m"]}, {"z": ["n + m"]})
+    net = mlc.compile(model, dims={"n": "1..9", "m": 1}, cache=False, threads=1)
+    assert net.dims == {"n": range(1, 10)}
+    line, one = np.arange(4, dtype=np.float32), np.ones(1, np.float32)
+    np.testing.assert_array_equal(net(line, line, line[:3], one), line * 2)
+    assert not mlc.compile(model, dims={"n": "1..9"}, cache=False, threads=1).is_static
+
+
 def test_a_saved_library_takes_dims(tmp_path: Path) -> None:
     net = mlc.compile(perceptron("batch"), shapes={"x": ("1..9", 8)}, cache=False, threads=1)
     net.save(tmp_path / "net.so")

@@ -127,9 +127,10 @@ def test_outputs_are_sane_slow(name: str) -> None:
 
 @needs_onnxruntime
 @pytest.mark.slow
-def test_both_exporters_graphs_of_bert_compute_the_same() -> None:
-    feeds = inputs("bert_base", 5)
-    fixed, dynamic = (sanity.run(build(name), feeds)[0] for name in ("bert_base", "bert_base_dynamic"))
+@pytest.mark.parametrize("name", ["bert_base", "gpt2_decode"])
+def test_both_exporters_graphs_compute_the_same(name: str) -> None:
+    feeds = inputs(name, 5)
+    fixed, dynamic = (sanity.run(build(graph), feeds)[0] for graph in (name, f"{name}_dynamic"))
     assert list(fixed) == list(dynamic)
     for key, value in fixed.items():
         np.testing.assert_allclose(dynamic[key], value, atol=1e-4)
@@ -164,21 +165,30 @@ def test_graphs_of_one_network_share_their_weights() -> None:
             for tensor in stored(name).graph.initializer
             if (fill := shipped.fill_of(tensor))
         }
-        for name in ("gpt2_prefill", "gpt2_decode", "bert_base", "bert_base_dynamic")
+        for name in ("gpt2_prefill", "gpt2_decode", "gpt2_decode_dynamic", "bert_base", "bert_base_dynamic")
     ]
-    assert fills[0] == fills[1] != fills[2] == fills[3]
+    assert fills[0] == fills[1] == fills[2] != fills[3] == fills[4]
 
 
 def test_shipped_graphs_are_small() -> None:
     sizes = {path.name: path.stat().st_size for path in shipped.GRAPHS.glob("*.onnx")}
-    assert len(sizes) == 6
-    assert max(sizes.values()) < 400_000
+    assert len(sizes) == 7
+    assert max(sizes.values()) < 500_000
 
 
 def test_dynamic_graph_keeps_its_symbols() -> None:
     model = stored("bert_base_dynamic")
     assert all(signature(v) == (TensorProto.INT64, ["batch", "seq"]) for v in model.graph.input)
     assert signature(model.graph.output[0]) == (TensorProto.FLOAT, ["batch", "seq", 768])
+
+
+def test_a_growing_cache_has_open_dims() -> None:
+    model = stored("gpt2_decode_dynamic")
+    past, total = "past_sequence_length", "past_sequence_length + sequence_length"
+    shapes = {v.name: signature(v)[1] for v in (*model.graph.input, *model.graph.output)}
+    assert shapes["past_key_values.11.value"] == ["batch_size", 12, past, 64]
+    assert shapes["present.11.value"] == ["batch_size", 12, total, 64]
+    assert shapes["attention_mask"] == ["batch_size", total]
 
 
 def test_transposed_fill() -> None:
