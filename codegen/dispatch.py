@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlc.codegen.runtime import context as ctx
-from mlc.codegen.runtime.platform import Platform
+from mlc.codegen.targets.platform import Platform
 
 if TYPE_CHECKING:
     from mlc.codegen.program import Program

@@ -19,6 +19,9 @@ EM_386, EM_ARM, EM_X86_64, EM_AARCH64, EM_RISCV = 3, 40, 62, 183, 243
 SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_HASH, SHT_DYNAMIC = 1, 2, 3, 4, 5, 6
 SHT_NOTE, SHT_NOBITS, SHT_REL, SHT_DYNSYM, SHT_GROUP = 7, 8, 9, 11, 17
 SHT_LLVM_ADDRSIG = 0x6FFF4C03
+SHT_UNWIND = 0x70000001
+"""What x86-64 has for ``.eh_frame``."""
+
 SHT_ATTRIBUTES = 0x70000003
 """``.ARM.attributes`` and ``.riscv.attributes``: the build's ABI, the same in all objects of one target."""
 

@@ -5,7 +5,7 @@ executable), eager binding, a SysV hash table over its exports, a full ``.symtab
 debuggers and profilers, and a build id. Embedded weights are a read-only segment of their own at the end,
 streamed from their file. The same input gives the same bytes.
 
-References: System V ABI (gabi) chapters 4 and 5; the machines' own rules are in ``mlc.codegen.relocations``.
+References: System V ABI (gabi) chapters 4 and 5; the machines' own rules are in ``mlc.codegen.targets.relocations``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from mlc.codegen.elf import (
     SHT_NOBITS,
     SHT_NOTE,
     SHT_PROGBITS,
+    SHT_UNWIND,
     STB_GLOBAL,
     STB_LOCAL,
     STT_FUNC,
@@ -35,7 +36,6 @@ from mlc.codegen.elf import (
 )  # fmt: skip
 from mlc.codegen.image import Chunk, FileSlice, Image
 from mlc.codegen.relocatable import check_exports, resolve
-from mlc.codegen.relocations import Apply, Rule, Use, rules_of
 from mlc.codegen.sharedfile import (
     NULL_SYMBOL,
     OutputSection,
@@ -44,6 +44,7 @@ from mlc.codegen.sharedfile import (
     hash_table_bytes,
     pack_symbols,
 )  # fmt: skip
+from mlc.codegen.targets.relocations import Apply, Rule, Use, rules_of
 from mlc.errors import InternalError
 
 LIBC = "libc.so.6"
@@ -51,7 +52,6 @@ OLD_THREADS = "libpthread.so.0"
 """Where the thread functions were before glibc 2.34; later it is an empty library."""
 _THREAD_SYMBOLS = {"pthread_create", "pthread_join"}
 
-_SHT_X86_64_UNWIND = 0x70000001
 _DT_NEEDED, _DT_HASH, _DT_STRTAB, _DT_SYMTAB, _DT_RELA, _DT_RELASZ, _DT_RELAENT = 1, 4, 5, 6, 7, 8, 9
 _DT_STRSZ, _DT_SYMENT, _DT_SONAME, _DT_FLAGS, _DT_RELACOUNT, _DT_FLAGS_1 = 10, 11, 14, 30, 0x6FFFFFF9, 0x6FFFFFFB
 _DT_REL, _DT_RELSZ, _DT_RELENT, _DT_RELCOUNT = 17, 18, 19, 0x6FFFFFFA
@@ -70,7 +70,7 @@ def link_shared(objects: Sequence[ObjectFile], *, exports: Sequence[str], soname
 
 def _home(section: Section) -> str:
     """The output section that an input section goes to."""
-    if section.flags & SHF_TLS or section.type not in (SHT_PROGBITS, SHT_NOBITS, _SHT_X86_64_UNWIND):
+    if section.flags & SHF_TLS or section.type not in (SHT_PROGBITS, SHT_NOBITS, SHT_UNWIND):
         raise InternalError(f"section {section.name} (type {section.type:#x}) can't be linked")
     if section.flags & SHF_EXECINSTR:
         return ".text"

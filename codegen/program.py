@@ -17,12 +17,12 @@ from mlc.codegen.borders import Borders, border_ir
 from mlc.codegen.dispatch import dispatch_ir
 from mlc.codegen.metadata import metadata_json
 from mlc.codegen.runtime import context as ctx
-from mlc.codegen.runtime.cpu import cpu_check_ir
-from mlc.codegen.runtime.platform import Platform, platform_of
 from mlc.codegen.runtime.pool import pool_ir
 from mlc.codegen.runtime.steps import steps_ir
 from mlc.codegen.steps import Call, Step, steps_within
 from mlc.codegen.targets.base import Target
+from mlc.codegen.targets.checks import cpu_check_ir
+from mlc.codegen.targets.platform import Platform, platform_of
 from mlc.errors import InternalError, UnsupportedError, UsageError
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")

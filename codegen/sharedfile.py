@@ -34,7 +34,7 @@ from mlc.codegen.elf import (
     file_header,
 )  # fmt: skip
 from mlc.codegen.image import Chunk, Image, chunk_size
-from mlc.codegen.relocations import MachineRules
+from mlc.codegen.targets.relocations import MachineRules
 
 NULL_SYMBOL = Symbol("", 0, 0, 0, 0, 0)
 

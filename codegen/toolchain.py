@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlc.codegen.relocations import rules_of
 from mlc.codegen.targets.base import Target
+from mlc.codegen.targets.relocations import rules_of
 from mlc.codegen.targets.tools import tools_of
 from mlc.errors import UnsupportedError, UsageError, nearest
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from mlc.codegen.artefact import Artefact
 from mlc.codegen.object import compile_ir
 from mlc.codegen.program import Program, program_ir
-from mlc.codegen.runtime.cpu import has_check
 from mlc.codegen.targets import Target
+from mlc.codegen.targets.checks import has_check
 from mlc.codegen.weights import WeightsImage
 from mlc.driver import Built, identifier
 from mlc.errors import UnsupportedError

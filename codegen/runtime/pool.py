@@ -14,7 +14,7 @@ as those belong to the program's own threads. Needed of the C library: pthread_c
 from __future__ import annotations
 
 from mlc.codegen.runtime import context as ctx
-from mlc.codegen.runtime.platform import Platform
+from mlc.codegen.targets.platform import Platform
 
 SPIN_PAUSES = 4000
 OVERSUBSCRIBED_PAUSES = 50

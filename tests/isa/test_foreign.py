@@ -14,8 +14,8 @@ from xdsl.ir import Attribute, SSAValue
 from mlc.codegen import llvm
 from mlc.codegen.elf import ELF_FLAGS, EM_RISCV, parse_object
 from mlc.codegen.object import compile_ir, machine_of
-from mlc.codegen.relocations import rules_of
 from mlc.codegen.targets import all_targets, find_target
+from mlc.codegen.targets.relocations import rules_of
 from mlc.dialects import hlt
 from mlc.dialects.hlt.dtypes import ui32, ui64
 from mlc.testing.assembly import undefined_symbols

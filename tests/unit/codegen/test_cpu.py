@@ -11,15 +11,15 @@ from mlc.codegen.jit import Library
 from mlc.codegen.llvm import host_features, host_triple
 from mlc.codegen.object import compile_assembly
 from mlc.codegen.program import Program, program_ir
-from mlc.codegen.runtime import cpu
 from mlc.codegen.targets.base import Target
+from mlc.codegen.targets.checks import aarch64, x86
 from mlc.codegen.weights import Region
 from mlc.errors import UnsupportedError
 
 Build = Callable[[Program, list[tuple[str, str]]], Library]
 OK, CPU_UNSUPPORTED = 0, 2
-X86_FEATURES = sorted({name for registers in cpu.CPUID_BITS.values() for bits in registers.values() for name in bits})
-AARCH64_FEATURES = sorted({name for fields in cpu.AARCH64_FIELDS.values() for name in fields})
+X86_FEATURES = sorted({name for registers in x86.CPUID_BITS.values() for bits in registers.values() for name in bits})
+AARCH64_FEATURES = sorted({name for fields in aarch64.FIELDS.values() for name in fields})
 
 pytestmark = pytest.mark.skipif(not host_triple().startswith("x86_64"), reason="runs x86-64 code")
 
@@ -61,7 +61,7 @@ def test_unknown_features_are_refused() -> None:
 def test_aarch64_reads_the_identification_registers(feature: str) -> None:
     target = Target("a", "aarch64-unknown-linux-gnu", "generic", frozenset({"neon", feature}), 16, 32, elf_machine=183)
     text = program_ir(Program("toy", (), (), (), 0, 0, "", target, threads=False))
-    register = next(name for name, fields in cpu.AARCH64_FIELDS.items() if feature in fields)
+    register = next(name for name, fields in aarch64.FIELDS.items() if feature in fields)
     spelled = {"3:0:0:4:4": "S3_0_C0_C4_4"}.get(register, register)
     assert f", {spelled}" in compile_assembly("toy", text, target)
 

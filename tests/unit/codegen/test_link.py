@@ -24,8 +24,8 @@ from mlc.codegen.jit import Library
 from mlc.codegen.link import link_shared
 from mlc.codegen.object import compile_ir
 from mlc.codegen.relocatable import data_object
-from mlc.codegen.relocations import Use, rules_of
 from mlc.codegen.targets import Target, find_target
+from mlc.codegen.targets.relocations import Use, rules_of
 from mlc.errors import InternalError, UnsupportedError
 
 MAIN = """

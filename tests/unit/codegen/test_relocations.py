@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mlc.codegen.elf import EM_ARM, EM_RISCV
-from mlc.codegen.relocations import Rule, rules_of
+from mlc.codegen.targets.relocations import Rule, rules_of
 from mlc.errors import InternalError
 
 RISCV, ARM = rules_of(EM_RISCV).rules, rules_of(EM_ARM).rules

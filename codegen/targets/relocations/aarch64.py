@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlc.codegen.relocations.rules import (
+from mlc.codegen.targets.relocations.rules import (
     Apply,
     MachineRules,
     Rule,

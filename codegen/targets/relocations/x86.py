@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import pack_into
 
-from mlc.codegen.relocations.rules import MachineRules, Rule, Use, absolute64, relative32, relative64, signed
+from mlc.codegen.targets.relocations.rules import MachineRules, Rule, Use, absolute64, relative32, relative64, signed
 
 
 def _x86_stub(buffer: bytearray, at: int, slot: int, place: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from struct import pack_into, unpack_from
 
-from mlc.codegen.relocations.rules import (
+from mlc.codegen.targets.relocations.rules import (
     MachineRules,
     Rule,
     Use,

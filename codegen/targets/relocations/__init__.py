@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mlc.codegen.elf import EM_AARCH64, EM_ARM, EM_RISCV, EM_X86_64
-from mlc.codegen.relocations import aarch64, arm, riscv, x86
-from mlc.codegen.relocations.rules import Apply, MachineRules, Rule, Use
+from mlc.codegen.targets.relocations import aarch64, arm, riscv, x86
+from mlc.codegen.targets.relocations.rules import Apply, MachineRules, Rule, Use
 from mlc.errors import UnsupportedError
 
 _MACHINES = {EM_X86_64: x86.RULES, EM_AARCH64: aarch64.RULES, EM_ARM: arm.RULES, EM_RISCV: riscv.RULES}

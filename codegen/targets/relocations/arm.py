@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from struct import unpack_from
 
-from mlc.codegen.relocations.rules import (
+from mlc.codegen.targets.relocations.rules import (
     MachineRules,
     Rule,
     Use,
