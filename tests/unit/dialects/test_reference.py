@@ -111,6 +111,19 @@ def test_integer_products_are_exact_modulo_their_width(dtype: Any, seed: int) ->
     assert (exact_matmul(lhs, rhs).astype(dtype).astype(object) % 2**info.bits).tolist() == wrapped
 
 
+@pytest.mark.parametrize("batch", [(), (3,)])
+def test_small_products_of_float32_add_their_terms_in_order(batch: tuple[int, ...]) -> None:
+    generator = np.random.default_rng(0)
+    lhs = generator.standard_normal((*batch, 4, 64)).astype(np.float32)
+    rhs = generator.standard_normal((64, 5)).astype(np.float32)
+    terms = lhs[..., :, :, None] * rhs
+    assert np.array_equal(exact_matmul(lhs, rhs), np.add.accumulate(terms, axis=-2)[..., -1, :])
+
+
+def test_products_of_nothing_are_zero() -> None:
+    assert exact_matmul(np.ones((2, 0), np.float32), np.ones((0, 3), np.float32)).tolist() == [[0.0] * 3] * 2
+
+
 # Corner cases of operations
 
 
