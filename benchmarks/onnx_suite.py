@@ -102,7 +102,8 @@ def _listing(title: str, entries: Mapping[str, str]) -> Iterator[str]:
     for name, text in entries.items():
         words = " ".join(text.replace("|", " ").replace("<", " ").split())
         yield f"- `{name}`: {words[:160]}"
-    yield ""
+    if entries:
+        yield ""
 
 
 def main() -> None:
