@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 WEIGHTS_SUFFIX = ".safetensors"
 MAX_TEXT_BYTES = 1 << 30
 
+_ENDS = (STAGES["llvm"], STAGES["asm"], STAGES["obj"], ".ptx", ".so", ".a", ".wasm")
+
 
 @dataclass
 class StageWriter:
@@ -107,7 +109,15 @@ def _references(module: ModuleOp) -> list[tuple[Operation, WeightAttr]]:
 
 
 def stage_of(path: Path) -> str | None:
-    """The stage whose text a file holds, by its extension; None for a file of another kind."""
+    """The stage whose text a file holds, by its extension; None for a model.
+
+    Raises UsageError for what a compilation ends with, and for IR of which the extension tells no stage.
+    """
+    if path.suffix in _ENDS:
+        raise UsageError(
+            f"{path}: what mlc writes as {path.suffix} is not read again",
+            hint=f"go on from {', '.join(STAGES[stage] for stage in TEXT_STAGES)}",
+        )
     if path.suffix != ".mlir":
         return None
     found = next((stage for stage in TEXT_STAGES if path.name.endswith(STAGES[stage])), None)

@@ -63,6 +63,14 @@ def test_outputs(
     assert names(folder) == files
 
 
+@pytest.mark.parametrize("suffix", [".ll", ".s", ".ptx", ".o"])
+def test_what_a_compilation_ends_with_is_no_model(suffix: str, tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / f"m{suffix}"
+    path.write_bytes(b"x")
+    assert main(["compile", str(path)]) == 2
+    assert "is not read again (go on from .hlt.mlir" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("stage", ["graph", "fused", "kernels", "scheduled"])
 def test_every_text_stage_can_be_resumed(stage: str, model: str, tmp_path: Path, capsys: Capture) -> None:
     assert main(["compile", model, "-o", str(tmp_path / "n"), f"--emit={stage}", "--threads=1"]) == 0
