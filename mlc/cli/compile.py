@@ -139,14 +139,15 @@ def _artefact_path(args: argparse.Namespace, kind: str) -> Path:
 
 
 def _announce(request: Request, verbosity: int) -> None:
-    """Say what ``native`` and the flags have come to; the processor's features too where more is asked for."""
+    """Say what ``native`` and the flags have come to; this machine's many features only where more is asked for."""
+    from mlc.codegen.targets.resolve import NATIVE
+
     target = request.options().target
     if verbosity < 0:
         return
-    print(
-        f"target {target.name} ({target.triple}, {target.tune or target.cpu or 'generic'}), {request.threads} threads"
-    )
-    if verbosity > 0:
+    threads = f"{request.threads} thread{'s' if request.threads > 1 else ''}"
+    print(f"target {target.name} ({target.triple}, {target.tune or target.cpu or 'generic'}), {threads}")
+    if verbosity > 0 or target.spec != NATIVE:
         print(f"features {' '.join(sorted(target.features)) or 'none beyond the baseline'}")
 
 

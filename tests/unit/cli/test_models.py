@@ -35,9 +35,14 @@ def test_compile_prints_the_target(model: str, tmp_path: Path, capsys: Capture) 
     assert main(["compile", model, "-o", str(tmp_path / "m.so"), "--threads=1"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("target x86-64-v")
-    assert "1 threads" in out
+    assert "1 thread\n" in out
     assert str(tmp_path / "m.so") in out
     np.testing.assert_array_equal(mlc.load(tmp_path / "m.so")(X)[1], X + X)
+
+
+def test_compile_prints_the_features_of_another_machine(model: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["compile", model, "-o", str(tmp_path / "m.o"), "--target=aarch64", "--mcpu=cortex-a76"]) == 0
+    assert "\nfeatures crc dotprod fp-armv8 fullfp16 lse neon rcpc rdm\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
