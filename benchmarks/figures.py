@@ -11,7 +11,9 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ import numpy as np
 import onnx
 
 from benchmarks import decoding, singles
+from benchmarks.small import SMALL
 from benchmarks.zoo import build, inputs
 from mlc.codegen.targets import find_target
 from mlc.report.bench import Plan, compare_runtimes, rows
@@ -90,6 +93,34 @@ def models(names: Iterable[str] = MODELS) -> Iterator[Row]:
     for name in names:
         for threads in (1, 2):
             yield timed(name, build(name), inputs(name), threads, others=peers(), duration=3.0)
+
+
+ZOO_ON_THREADS = ("mlp_tiny", "mlp", "lstm", "mobilenet_v2", "resnet50", "bert_base")
+
+
+def threads(names: Iterable[str] = (*SMALL, *ZOO_ON_THREADS), duration: float = 1.0) -> Iterator[Row]:
+    """Microseconds on one thread and on two, each model's runs interleaved: two should never be much slower."""
+    for name in names:
+        model, feeds = SMALL[name]() if name in SMALL else (build(name), inputs(name))
+        one, two = _times_on_threads(model, feeds, duration)
+        yield {"what": name, "1 thread us": one * 1e6, "2 threads us": two * 1e6, "vs 1 thread": one / two}
+
+
+def _times_on_threads(model: onnx.ModelProto, feeds: dict[str, Any], duration: float) -> tuple[float, float]:
+    """The least seconds of a run on one thread and on two."""
+    import mlc
+
+    steps: list[Callable[[], object]] = []
+    for count in (1, 2):
+        net = mlc.compile(model, threads=count, cache=False)
+        run = partial(net.run, feeds)
+        fixed = all(isinstance(extent, int) for output in net.outputs for extent in output.shape or ("?",))
+        steps.append(net.bind(feeds, run()) if fixed else run)
+    number = max(1, int(2e-3 / _least(steps[0], 3, 1)))
+    best, stop = [float("inf")] * 2, time.monotonic() + duration
+    while time.monotonic() < stop:
+        best = [min(seconds, _least(step, 1, number)) for seconds, step in zip(best, steps)]
+    return best[0], best[1]
 
 
 def compile_time(names: Iterable[str] = ("resnet50", "bert_base")) -> Iterator[Row]:
@@ -235,6 +266,7 @@ FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "kernels": kernels,
     "memory-bound": memory_bound,
     "models": models,
+    "threads": threads,
     "decoding": decoding.figure,
     "compile-time": compile_time,
     "import-time": import_time,

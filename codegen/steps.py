@@ -50,7 +50,8 @@ class Repeat:
     """Steps that run less than ``limit`` times, less than the i64 ``trips``, and while the byte ``keep`` is not 0.
 
     ``number`` names its counter. ``places`` are pairs of memory that change roles after each iteration; they become
-    the places ``first_place`` and on.
+    the places ``first_place`` and on. Of a loop that is the first thread's alone, they stand in the arena, ``slots``
+    bytes into it, for other threads to find what it handed on.
     """
 
     number: int
@@ -60,9 +61,18 @@ class Repeat:
     keep: BufferRef | None = None
     places: tuple[tuple[BufferRef, BufferRef], ...] = ()
     first_place: int = 0
+    slots: int | None = None
 
 
-Step: TypeAlias = Call | Branch | Repeat
+@dataclass(frozen=True)
+class Alone:
+    """Steps that the first thread runs while the others go on; those within have no barriers."""
+
+    steps: tuple[Step, ...]
+    barrier: bool = True
+
+
+Step: TypeAlias = Call | Branch | Repeat | Alone
 
 
 def steps_within(steps: Iterable[Step]) -> Iterator[Step]:
@@ -74,5 +84,7 @@ def steps_within(steps: Iterable[Step]) -> Iterator[Step]:
                 yield from steps_within((*step.on_true, *step.on_false))
             case Repeat():
                 yield from steps_within(step.body)
+            case Alone():
+                yield from steps_within(step.steps)
             case Call():
                 pass

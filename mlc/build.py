@@ -10,24 +10,25 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerAttr, MemRefType, ModuleOp
-from xdsl.ir import Block, SSAValue
+from xdsl.ir import SSAValue
 
 from mlc.codegen.borders import Border, Borders
 from mlc.codegen.emit.function import emit_kernel
 from mlc.codegen.program import Program, TensorSpec
-from mlc.codegen.steps import Branch, BufferRef, Call, Repeat, Step, steps_within
+from mlc.codegen.steps import BufferRef, Call, steps_within
 from mlc.codegen.targets import Target
 from mlc.dialects.bounds import Bounds
 from mlc.dialects.extents import is_bounded
 from mlc.dialects.hlt.dtypes import numpy_dtype
-from mlc.dialects.loop import CallOp, ConstantOp, IfOp, KernelOp, PackOp, RepeatOp, TileOp, buffer_type
+from mlc.dialects.loop import ConstantOp, KernelOp, PackOp, buffer_type
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import InternalError
 from mlc.lowering.loops.levels import element_bytes
 from mlc.lowering.loops.pack import pack_array
 from mlc.lowering.loops.plan_memory import main_of, size_of
-from mlc.memory import Memory, Touched
+from mlc.memory import Memory
+from mlc.sequence import Sequencer
 
 ALIGNMENT = 64
 
@@ -145,54 +146,9 @@ class Builder:
             found[bounds.arguments + len(bounds.outputs)] = BufferRef("arena", 0, borders.found)
         return found
 
-    def steps(self) -> tuple[Step, ...]:
-        """All steps, with a barrier where one touches what an earlier one of other threads did."""
-        return tuple(self._steps(self.main.body.block, Touched(self.memory)))
-
-    def _steps(self, block: Block, touched: Touched) -> Iterator[Step]:
-        for op in block.ops:
-            match op:
-                case CallOp():
-                    barrier = touched.meet(op.args, _written(self.kernel(op.kernel)))
-                    yield Call(op.kernel, tuple(self.memory.reference(v) for v in op.args), barrier)
-                case IfOp():
-                    yield self._branch(op, touched)
-                case RepeatOp():
-                    yield self._repeat(op, touched)
-                case _:
-                    pass
-
-    def _branch(self, op: IfOp, touched: Touched) -> Branch:
-        barrier = touched.meet([op.condition], [False])
-        ways = [touched.copy(), touched.copy()]
-        bodies = [tuple(self._steps(region.block, way)) for region, way in zip(op.regions, ways, strict=True)]
-        touched.clear()
-        touched.join(ways)
-        return Branch(self.memory.reference(op.condition), bodies[0], bodies[1], barrier)
-
-    def _repeat(self, op: RepeatOp, touched: Touched) -> Repeat:
-        """A loop, which has a barrier before each iteration and one at the end."""
-        bounds = [value for value in (op.trips, op.keep) if value is not None]
-        touched.clear()
-        touched.meet(bounds, [False] * len(bounds))
-        body = tuple(self._steps(op.body.block, touched.copy()))
-        references = [self.memory.reference(value) for value in op.places]
-        return Repeat(
-            self.memory.number(op),
-            body,
-            None if op.limit is None else op.limit.value.data,
-            None if op.trips is None else self.memory.reference(op.trips),
-            None if op.keep is None else self.memory.reference(op.keep),
-            tuple(zip(references[::2], references[1::2], strict=True)),
-            self.memory.first_place(op),
-        )
-
-    def kernel(self, name: str) -> KernelOp:
-        """The kernel called ``name``."""
-        found = self.kernels.get(name)
-        if found is None:
-            raise InternalError(f"no kernel @{name}")
-        return found
+    def sequencer(self, *, threads: bool) -> Sequencer:
+        """What turns the program into steps, for one thread or several."""
+        return Sequencer(self.memory, self.kernels, self.main.body.block, self._reserved, threads=threads)
 
     def specs(self, names: Sequence[str], dtypes: Sequence[str], start: int) -> tuple[TensorSpec, ...]:
         """Names and types of the model's inputs or outputs, which are @main's arguments from ``start`` on."""
@@ -202,12 +158,6 @@ class Builder:
             assert isinstance(argument.type, MemRefType)
             found.append(TensorSpec(name, dtype, argument.type.get_shape()))
         return tuple(found)
-
-
-def _written(kernel: KernelOp) -> list[bool]:
-    """Which arguments a kernel writes."""
-    written = {v for op in kernel.walk() if isinstance(op, TileOp) for v in op.outs}
-    return [a in written for a in kernel.body.block.args]
 
 
 def build_frame(
@@ -228,7 +178,8 @@ def build_frame(
     ``metadata`` is what the artefact says of itself beside that.
     """
     builder = Builder(module, bounds)
-    steps = builder.steps()
+    sequencer = builder.sequencer(threads=threads)
+    steps = sequencer.steps()
     used = {step.kernel for step in steps_within(steps) if isinstance(step, Call)}
     kernels = [
         (op.sym_name.data, emit_kernel(op, target))
@@ -244,7 +195,7 @@ def build_frame(
         weights_bytes=builder.payload.size,
         weights_sha256=weights_sha256,
         target=target,
-        threads=threads,
+        threads=sequencer.threads,
         embedded_weights=embedded_weights,
         metadata=dict(metadata or {}),
         borders=builder.borders,

@@ -60,6 +60,13 @@ def _positive(text: str) -> int:
     return value
 
 
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError("expected 0 or more")
+    return value
+
+
 def _size(text: str) -> int:
     """Bytes, with an optional suffix ``K``, ``M`` or ``G`` (powers of 1024)."""
     factor = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}.get(text[-1:].upper(), 1)
@@ -87,9 +94,17 @@ JOBS = Knob(
     _allowed_cpus,
     "processes that generate code (default: the allowed CPUs)",
 )
+HANDOUT = Knob(
+    "MLC_HANDOUT",
+    _natural,
+    lambda: 1500,
+    "cycles that handing a share of a kernel to another thread costs; 0 shares out every kernel (default 1500)",
+)
 VERIFY_EACH = Knob("MLC_VERIFY_EACH", _flag, lambda: False, "verify the IR after every pass")
 
-KNOBS: Mapping[str, Knob[Any]] = {knob.name: knob for knob in (CACHE_DIR, CACHE_BYTES, NO_CACHE, JOBS, VERIFY_EACH)}
+KNOBS: Mapping[str, Knob[Any]] = {
+    knob.name: knob for knob in (CACHE_DIR, CACHE_BYTES, NO_CACHE, JOBS, HANDOUT, VERIFY_EACH)
+}
 """All of the above by variable name."""
 
 

@@ -129,31 +129,48 @@ class Touched:
     """What has been read or written since the last barrier."""
 
     memory: Memory
-    spans: dict[tuple[Span, bool], None] = field(default_factory=dict[tuple[Span, bool], None])
-    """Memory, and whether it was written."""
+    spans: dict[tuple[Span, bool, bool], None] = field(default_factory=dict[tuple[Span, bool, bool], None])
+    """Memory, whether it was written, and whether only by the first thread."""
+    apart: bool = False
+    """Whether the first thread has touched more, of which nothing is noted."""
 
-    def meet(self, values: Iterable[SSAValue], written: Sequence[bool]) -> bool:
-        """Note a step's accesses; returns whether it needs a barrier before it, which forgets what was before."""
+    def meet(self, values: Iterable[SSAValue], written: Sequence[bool], *, alone: bool = False) -> bool:
+        """Note a step's accesses; returns whether it needs a barrier before it, which forgets what was before.
+
+        ``alone``: the step is the first thread's, which need not wait for itself.
+        """
         accesses = [
             (span, writes) for value, writes in zip(values, written, strict=True) for span in self.memory.spans(value)
         ]
-        barrier = any(
-            (writes or wrote) and span.overlaps(other) for span, writes in accesses for other, wrote in self.spans
+        barrier = (self.apart and not alone) or any(
+            (writes or wrote) and not (alone and lone) and span.overlaps(other)
+            for span, writes in accesses
+            for other, wrote, lone in self.spans
         )
         if barrier:
             self.clear()
-        self.spans.update(dict.fromkeys(accesses))
+        self.spans.update(dict.fromkeys((span, writes, alone) for span, writes in accesses))
+        return barrier
+
+    def meet_apart(self) -> bool:
+        """Control flow of the first thread: it may touch anything; returns whether it needs a barrier before it."""
+        barrier = any(not alone for _, _, alone in self.spans)
+        if barrier:
+            self.clear()
+        self.apart = True
         return barrier
 
     def clear(self) -> None:
         """A barrier."""
         self.spans.clear()
+        self.apart = False
 
     def copy(self) -> Touched:
         """The same, to go on on its own."""
-        return Touched(self.memory, dict(self.spans))
+        return Touched(self.memory, dict(self.spans), self.apart)
 
     def join(self, others: Iterable[Touched]) -> None:
         """What was touched on any of several ways."""
         for other in others:
             self.spans.update(other.spans)
+            self.apart |= other.apart

@@ -61,6 +61,7 @@ class Versions:
             arena_bytes=max(level.arena_bytes for level in levels),
             embedded_weights=embed,
             weights_base=0,
+            threads=any(level.threads for level in levels),
             levels=levels,
         )
         (interface,) = compile_ir([(name, program_ir(front))], front.target, jobs=1)

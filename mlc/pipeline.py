@@ -38,7 +38,8 @@ class Options:
 
     ``opt_level`` 0 skips everything optional; 1 fuses and folds; 2 and 3 (the default) also choose layouts.
     ``strict`` asks for the same bits on every machine: no fused multiply-adds. ``dtype`` f16 stores tensors and
-    weights in f16; ``accumulate`` f16 keeps sums of products in it, too.
+    weights in f16; ``accumulate`` f16 keeps sums of products in it, too. ``handout`` is what it costs, in cycles, to
+    hand a share of a kernel to another thread: kernels that gain less run on one; 0 shares out all that can be.
     """
 
     target: Target
@@ -47,6 +48,7 @@ class Options:
     strict: bool = False
     dtype: Literal["f32", "f16"] = "f32"
     accumulate: Literal["f32", "f16"] = "f32"
+    handout: int = 0
 
 
 def graph_passes(options: Options) -> Iterator[ModulePass]:
@@ -130,7 +132,7 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     yield SelectRowsPass(strict=options.strict)
     yield NestPass()
     yield PrefetchPass()
-    yield ParallelizePass(threads=options.threads)
+    yield ParallelizePass(threads=options.threads, target=name, handout=options.handout)
     yield HoistPacksPass()
     yield PlanMemoryPass()
     yield VerifyBoundsPass()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from mlc import knobs
 from mlc.codegen.processors import available_processors
 from mlc.errors import UnsupportedError, UsageError
 from mlc.host import file_identity
@@ -95,7 +96,9 @@ class Request:
             )
         if self.accumulate == "f16" and not target.computes_half:
             raise UsageError(f"target {target.name} does not compute in f16", hint="leave out accumulate, or add +fp16")
-        return Options(target, self.threads, self.opt_level, self.strict, self.dtype, self.accumulate)
+        return Options(
+            target, self.threads, self.opt_level, self.strict, self.dtype, self.accumulate, knobs.HANDOUT.get()
+        )
 
     def with_shapes(self, shapes: Mapping[str, Sequence[int]]) -> Request:
         """The request with every shape bound."""
@@ -155,6 +158,7 @@ class Request:
             "dims": sorted(self.dims.items()),
             "options": [self.threads, self.opt_level, self.strict, self.name, self.external_root],
             "dtype": [self.dtype, self.accumulate],
+            "handout": knobs.HANDOUT.get(),
             "model": identity,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

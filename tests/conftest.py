@@ -14,3 +14,6 @@ settings.register_profile("ci", parent=settings.get_profile("local"), derandomiz
 settings.load_profile("ci" if in_ci() else "local")
 
 os.environ.setdefault("MLC_VERIFY_EACH", "1")
+
+# Tests of threads are small: sharing out all that can be shared is what they are about.
+os.environ.setdefault("MLC_HANDOUT", "0")

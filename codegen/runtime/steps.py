@@ -1,7 +1,8 @@
 """The function that every thread runs once per call, as LLVM IR text: kernel calls, branches, loops and barriers.
 
 All threads take the same way: what decides is read from memory after a barrier, and not written again before the
-next. Counters, and the places that loops hand values on in, are each thread's own.
+next. Counters, and the places that loops hand values on in, are each thread's own. Only what is too small to share out
+is the first thread's alone: control flow in there is its own, and its loops leave their places in the arena for all.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlc.codegen.runtime import context as ctx
-from mlc.codegen.steps import Branch, BufferRef, Call, Repeat, Step, steps_within
+from mlc.codegen.steps import Alone, Branch, BufferRef, Call, Repeat, Step, steps_within
 from mlc.errors import InternalError
 
 if TYPE_CHECKING:
@@ -50,16 +51,23 @@ def _own_memory(program: Program) -> list[str]:
     loops = [step for step in steps_within(program.steps) if isinstance(step, Repeat)]
     lines = [f"  %counter{loop.number} = alloca i64, align 8" for loop in loops]
     lines += [
-        f"  %place{loop.first_place + i} = alloca ptr, align 8" for loop in loops for i in range(2 * len(loop.places))
+        f"  %place{loop.first_place + i} = {_slot(loop, i)}" for loop in loops for i in range(2 * len(loop.places))
     ]
     if _counts_phases(program):
         lines += ["  %phase = alloca i32, align 4", "  store i32 0, ptr %phase, align 4"]
     return lines
 
 
+def _slot(loop: Repeat, number: int) -> str:
+    """The memory for the address of a place."""
+    return (
+        "alloca ptr, align 8" if loop.slots is None else f"getelementptr i8, ptr %arena, i64 {loop.slots + 8 * number}"
+    )
+
+
 def _counts_phases(program: Program) -> bool:
     """Whether the number of barriers so far is only known at run time."""
-    return program.threads and any(not isinstance(step, Call) for step in program.steps)
+    return program.threads and any(isinstance(step, Branch | Repeat) for step in program.steps)
 
 
 class _Steps:
@@ -72,6 +80,7 @@ class _Steps:
         self.labels = 0
         self.phase = 0
         self.dynamic = _counts_phases(program)
+        self.alone = False
 
     def run(self, steps: Sequence[Step]) -> None:
         """Emit steps in order."""
@@ -83,6 +92,8 @@ class _Steps:
                     self.branch(step)
                 case Repeat():
                     self.repeat(step)
+                case Alone():
+                    self.first_thread(step)
 
     def line(self, text: str) -> None:
         self.lines.append(f"  {text}")
@@ -127,7 +138,7 @@ class _Steps:
 
     def barrier(self) -> None:
         """Wait for all threads; nothing at the very start and in programs of one thread."""
-        if not self.program.threads or not self.lines:
+        if not self.program.threads or not self.lines or self.alone:
             return
         if self.dynamic:
             before = self.define("load i32, ptr %phase, align 4")
@@ -144,6 +155,19 @@ class _Steps:
         args = "".join(f"ptr {self.address(ref)}, " for ref in call.args)
         index = self.program.target.index
         self.line(f"call void @{call.kernel}({args}{index} %own, {index} %all)")
+
+    def first_thread(self, step: Alone) -> None:
+        """Steps that the other threads skip."""
+        if step.barrier:
+            self.barrier()
+        self.labels += 1
+        first, others = f"first{self.labels}", f"others{self.labels}"
+        self.line(f"br i1 {self.define('icmp eq i32 %thread, 0')}, label %{first}, label %{others}")
+        self.label(first)
+        self.alone = True
+        self.run(step.steps)
+        self.alone = False
+        self.label(others)
 
     def truth(self, ref: BufferRef) -> str:
         """Whether the byte at ``ref`` is not 0."""

@@ -44,6 +44,7 @@ TARGETS = (
         features=_FEATURES,
         vector_bytes=16,
         registers=16,
+        per_cycle=0.5,
         splat="lane",
         rounding=False,
         wide_integers=False,

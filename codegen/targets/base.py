@@ -64,6 +64,8 @@ class Target:
     ``pointer_bytes`` is the size of an address (and of C's long and size_t); ``abi`` names the calling convention
     where LLVM does not derive it from the triple.
 
+    ``per_cycle`` is about how many vector instructions a core starts in a cycle, for estimates of time.
+
     ``unroll_budget`` is how many operations an unrolled tile may have and still run at full speed (on CPUs, from the
     decoded-instruction cache), ``reduction_unroll`` how many steps of a product's reduction it takes. Where
     ``proven_offsets``, LLVM folds an offset into an access only if it can prove that the address does not wrap.
@@ -107,6 +109,7 @@ class Target:
     in_order: bool = False
     spec: str = ""
     abilities_from: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    per_cycle: float = 2.0
     unroll_budget: int = 126
     reduction_unroll: int = 4
     proven_offsets: bool = False

@@ -5,6 +5,9 @@
 The level is the outermost one over a parallel dim with enough tiles to balance: a multiple of the threads, or so
 many that the remainder does not matter. Runs of the same dim (tiles of 7, then of 6) stand side by side and are
 shared out as one range of tiles. A nest with nothing to share becomes one tile, which one thread runs.
+
+So does a whole kernel where sharing saves less time than it costs to hand out its parts, and every kernel where they
+save too little together: an estimate of the nests' cycles decides (`mlc.lowering.loops.cost`).
 """
 
 from __future__ import annotations
@@ -17,20 +20,30 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.ir import Block, Operation
 from xdsl.passes import ModulePass
 
+from mlc.codegen.targets import Target, find_target
 from mlc.dialects.loop import (
     INDEX,
+    CallOp,
     ForOp,
     KernelOp,
     MergeOp,
     PackOp,
     ParallelOp,
+    RepeatOp,
     ScratchOp,
     TileOp,
     YieldOp,
 )
+from mlc.lowering.loops.cost import cycles
 
 ENOUGH = 8
 """Tiles per thread from which on a remainder costs little."""
+
+WORTH = 4
+"""How many hand-outs sharing a kernel must save: savings are estimates, and threads read what others wrote slowly."""
+
+WORTH_WAKING = 10
+"""How many all shared kernels of a program must save together: calling other threads costs, too."""
 
 
 def _is_shareable(op: Operation) -> bool:
@@ -116,18 +129,22 @@ def _nests(block: Block) -> list[list[Operation]]:
     return nests
 
 
-def parallelize_kernel(kernel: KernelOp, threads: int) -> None:
-    """Choose and mark the parallel loop of every nest of a kernel."""
-    block = kernel.body.block
-    ops = [o for o in block.ops if not isinstance(o, ScratchOp | PackOp)]
+def _work(kernel: KernelOp) -> list[Operation]:
+    """The kernel's top-level operations that run."""
+    return [o for o in kernel.body.block.ops if not isinstance(o, ScratchOp | PackOp)]
+
+
+def parallelize_kernel(kernel: KernelOp, threads: int, *, shared: bool = True) -> None:
+    """Choose and mark the parallel loop of every nest of a kernel; unless ``shared``, one thread runs all of it."""
+    ops = _work(kernel)
     if not ops:
         return
     if any(isinstance(o, ParallelOp) for o in kernel.walk()):
         return  # the schedule binds loops itself
-    if "dependent" in kernel.attributes:
+    if "dependent" in kernel.attributes or not shared:
         _alone(ops)
         return
-    for nest in _nests(block):
+    for nest in _nests(kernel.body.block):
         groups: list[list[ForOp]] = []
         loops = [o for o in nest if isinstance(o, ForOp)]
         if len(loops) == len(nest) and all(_is_shareable(o) for o in loops):
@@ -142,12 +159,54 @@ def parallelize_kernel(kernel: KernelOp, threads: int) -> None:
 
 
 @dataclass(frozen=True)
+class Sharing:
+    """What it takes for threads to gain anything; ``handout`` is the cost of giving others a part, in cycles."""
+
+    target: Target
+    threads: int
+    handout: int
+
+    def worthwhile(self, module: ModuleOp) -> set[str]:
+        """The kernels to share out: each has to save something, and all together what waking threads costs."""
+        kernels = {o.sym_name.data: o for o in module.walk() if isinstance(o, KernelOp)}
+        if self.threads == 1:
+            return set(kernels)
+        saved = {name: self._saved(kernel) for name, kernel in kernels.items()}
+        chosen = {name for name, gain in saved.items() if gain >= WORTH * self.handout}
+        calls = _calls(module) or dict.fromkeys(kernels, 1)
+        total = sum(count * saved[name] for name, count in calls.items() if name in chosen)
+        return chosen if total >= WORTH_WAKING * self.handout else set()
+
+    def _saved(self, kernel: KernelOp) -> float:
+        """Cycles that a call is shorter by."""
+        if "dependent" in kernel.attributes:
+            return 0.0
+        return cycles(_work(kernel), self.target) * (self.threads - 1) / self.threads
+
+
+def _calls(module: ModuleOp) -> dict[str, int]:
+    """How often a program calls each kernel, as far as it says how long its loops run."""
+    found: dict[str, int] = {}
+    for call in [o for o in module.walk() if isinstance(o, CallOp)]:
+        count, parent = 1, call.parent_op()
+        while parent is not None:
+            if isinstance(parent, RepeatOp) and parent.limit is not None:
+                count *= parent.limit.value.data
+            parent = parent.parent_op()
+        found[call.kernel] = found.get(call.kernel, 0) + count
+    return found
+
+
+@dataclass(frozen=True)
 class ParallelizePass(ModulePass):
     """In every nest, one loop level is shared out among threads."""
 
     name = "parallelize"
     threads: int = 2
+    target: str = "native"
+    handout: int = 0
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        shared = Sharing(find_target(self.target), self.threads, self.handout).worthwhile(op)
         for kernel in [o for o in op.walk() if isinstance(o, KernelOp)]:
-            parallelize_kernel(kernel, self.threads)
+            parallelize_kernel(kernel, self.threads, shared=kernel.sym_name.data in shared)

@@ -146,11 +146,15 @@ def nested_models(draw: st.DrawFn) -> tuple[ModelProto, list[Array]]:
     return model, [x, y, np.array(draw(st.integers(-1, 5)))]
 
 
-@given(nested_models(), st.sampled_from([1, 2]))
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_nested_control_flow(drawn: tuple[ModelProto, list[Array]], threads: int) -> None:
+@given(nested_models(), st.sampled_from([(1, 0), (2, 0), (2, 0), (3, 1), (2, 1), (2, 1500)]))
+@settings(max_examples=16, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_nested_control_flow(drawn: tuple[ModelProto, list[Array]], sharing: tuple[int, int]) -> None:
+    """Threads share everything, only what is worth a hand-out of one cycle, or nothing."""
     model, inputs = drawn
-    assert_all_agree(model, inputs, threads)
+    threads, handout = sharing
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLC_HANDOUT", str(handout))
+        assert_all_agree(model, inputs, threads)
 
 
 @st.composite

@@ -1,0 +1,84 @@
+"""What a scheduled nest costs: instructions, counted from its register tiles, over what the target does per cycle.
+
+The count is that of the text to be emitted: an operation, a load or a store occurs once for each register index that
+it depends on, and runs as often as the loops around it say. Memory that is slower than the caches is left out: what is
+large enough to feel it is large enough for every decision that is taken here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import prod
+
+from xdsl.dialects import arith
+from xdsl.ir import Block, Operation, SSAValue
+
+from mlc.codegen.targets import Target
+from mlc.dialects.loop import ForOp, MergeOp, ParallelOp, TileOp, YieldOp, buffer_type, tile_type
+from mlc.dialects.loop.attrs import Access, Axis
+from mlc.lowering.loops.levels import element_bytes
+
+SLOW = frozenset({"arith.divf", "math.sqrt", "arith.divsi", "arith.divui", "arith.remsi", "arith.remui", "arith.remf"})
+"""Operations that take the place of `SLOW_COST` others."""
+SLOW_COST = 8
+
+
+def cycles(ops: Iterable[Operation], target: Target) -> float:
+    """Estimated cycles of one thread for loops, tiles and merges, all iterations counted."""
+    return sum(map(_instructions, ops)) / target.per_cycle
+
+
+def _instructions(op: Operation) -> int:
+    match op:
+        case ForOp() | ParallelOp():
+            return op.count.value.data * (1 + sum(map(_instructions, op.body.block.ops)))
+        case TileOp():
+            return _of_tile(op)
+        case MergeOp():
+            sizes = prod(a.size for a in tile_type(op.sources[0]).axes.data)
+            return sizes * len(op.body.block.ops)
+        case _:
+            return 0
+
+
+def _of_tile(op: TileOp) -> int:
+    """Operations, loads and stores of a register tile."""
+    axes = op.axes.data
+    accesses = [a.data for a in op.access]
+    indices = [a.data for a in op.indices] if op.indices is not None else []
+    tiles = [{a.name for a in tile_type(t).axes.data} for t in op.tiles]
+    inputs, outs = accesses[: len(op.buffers)], accesses[len(op.buffers) : len(op.buffers) + len(op.outs)]
+    moving = [*(_axes_of(a) for a in (*inputs, *indices)), *tiles]
+    block = op.body.block
+    follows: dict[SSAValue, set[str]] = dict(zip(block.args, moving, strict=True))
+    loads = [i for i, argument in enumerate(block.args[: len(inputs)]) if argument.first_use is not None]
+    memory = [(inputs[i], op.buffers[i]) for i in loads] + list(zip(outs, op.outs, strict=True))
+    return sum(_accesses(a, v, axes) for a, v in memory) + _of_region(block, axes, follows)
+
+
+def _axes_of(access: Access) -> set[str]:
+    return {name for name, _ in access.axes}
+
+
+def _accesses(access: Access, buffer: SSAValue, axes: Sequence[Axis]) -> int:
+    """How many loads or stores reach an operand: one per register, or one per lane where lanes are no neighbours."""
+    names = _axes_of(access)
+    count = prod(a.size for a in axes if a.kind != "l" and a.name in names)
+    lane = next((a for a in axes if a.kind == "l"), None)
+    step = dict(access.axes).get(lane.name, 0) if lane else 0
+    whole = lane is None or access.full or step in (0, element_bytes(buffer_type(buffer).element_type))
+    return count if lane is None or (whole and not access.subscripts) else count * lane.size
+
+
+def _of_region(block: Block, axes: Sequence[Axis], arguments: Mapping[SSAValue, set[str]]) -> int:
+    """The region's operations, each for the registers that its operands follow."""
+    follows: dict[SSAValue, set[str]] = dict(arguments)
+    total = 0
+    for op in block.ops:
+        if isinstance(op, YieldOp | arith.ConstantOp):
+            continue
+        names = set[str]().union(*(follows.get(v, set()) for v in op.operands))
+        follows.update(dict.fromkeys(op.results, names))
+        weight = SLOW_COST if op.name in SLOW else 1
+        total += weight * prod(a.size for a in axes if a.kind != "l" and a.name in names)
+    return total
