@@ -122,8 +122,9 @@ def _initializer(specs: tuple[TensorSpec, ...]) -> str:
 
 
 def _statuses(name: str) -> str:
+    last = len(ctx.STATUS_NAMES) - 1  # C89 allows no comma behind it
     return "\n".join(
-        f"    {name}_{status} = {code}, /* {text} */"
+        f"    {name}_{status} = {code}{',' if code < last else ''} /* {text} */"
         for code, (status, text) in enumerate(zip(ctx.STATUS_NAMES, STATUS_TEXT, strict=True))
     )
 

@@ -8,7 +8,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
@@ -70,8 +70,8 @@ def compile(
     request = Request(
         model,
         target=TargetChoice(target, mcpu, mattr),
-        shapes={key: tuple(value) for key, value in (shapes or {}).items()},
-        dims=dict(dims or {}),
+        shapes={key: _extents(key, value) for key, value in _mapping("shapes", shapes).items()},
+        dims={key: _extent(value) for key, value in _mapping("dims", dims).items()},
         threads=available_processors() if threads is None else threads,
         opt_level=opt_level,
         strict=strict,
@@ -81,6 +81,23 @@ def compile(
         accumulate=accumulate,
     )
     return Maker(request, Cache.open() if cache else None).model()
+
+
+def _mapping(what: str, given: Any) -> Mapping[str, Any]:
+    if given is not None and not isinstance(given, Mapping):
+        raise UsageError(f"{what} is a {type(given).__name__}, not a dict", hint=f"pass {what}={{NAME: ...}}")
+    return cast("Mapping[str, Any]", given or {})
+
+
+def _extents(name: str, shape: Any) -> tuple[Any, ...]:
+    if not isinstance(shape, Sequence | np.ndarray) or isinstance(shape, str):
+        raise UsageError(f"shape {shape!r} of {name!r} is no sequence of extents", hint="write (1, 3, 224, 224)")
+    return tuple(map(_extent, cast("Sequence[Any]", shape)))
+
+
+def _extent(value: Any) -> Any:
+    """NumPy's integers as Python's; anything else as it is."""
+    return int(cast(int, value)) if isinstance(value, np.integer) else value
 
 
 def load(path: str | os.PathLike[str], *, threads: int | None = None) -> CompiledModel:

@@ -31,6 +31,8 @@ def read_inputs(files: Sequence[str], names: Sequence[str]) -> dict[str, Array]:
             target = name if key is None else key
             if target not in names:
                 raise UsageError(f"{file}: the model has no input {target!r}", hint=nearest(str(target), names))
+            if target in found:
+                raise UsageError(f"{file}: input {target!r} is given already")
             found[str(target)] = array
     return found
 
@@ -79,10 +81,12 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     from mlc.codegen.image import write_atomic
 
     stream = io.BytesIO()
+    if path.suffix not in (".npy", ".npz"):
+        raise UsageError(f"can't write outputs to {str(path)!r}", hint="end it with .npz, or .npy for one output")
     if path.suffix == ".npz":
         contents: dict[str, Any] = dict(arrays)
         np.savez(stream, **contents)
-    elif path.suffix == ".npy" and len(arrays) == 1:
+    elif len(arrays) == 1:
         np.save(stream, next(iter(arrays.values())), allow_pickle=False)
     else:
         raise UsageError(f"can't write {len(arrays)} outputs to {path}", hint="write several to a .npz, one to a .npy")
@@ -98,6 +102,8 @@ def make(specs: Sequence[TensorInfo], fill: str, seed: int) -> dict[str, Array]:
 def _make(spec: TensorInfo, fill: str, generator: np.random.Generator) -> Array:
     if spec.shape is None or not all(isinstance(dim, int) for dim in spec.shape):
         raise UsageError(f"the shape of input {spec.name!r} is open", hint="bind it with --shapes or --dim")
+    if spec.dtype.kind not in "fiubcV":
+        raise UsageError(f"input {spec.name!r} holds strings, which can't be made up", hint="pass a file with -i")
     shape = [int(dim) for dim in spec.shape]
     if fill == "zeros":
         return np.zeros(shape, spec.dtype)

@@ -24,7 +24,7 @@ from mlc.codegen.object import compile_ir, warm_up
 from mlc.codegen.program import Program, program_ir
 from mlc.codegen.weights import WeightsImage
 from mlc.dialects.bounds import Bounds
-from mlc.errors import ModelError, UnsupportedError
+from mlc.errors import ModelError, UnsupportedError, UsageError
 from mlc.pass_manager import PassManager, Watch
 from mlc.registry import make_context
 
@@ -272,7 +272,13 @@ def collector_paused() -> Generator[None]:
 
 
 def load_source(request: Request) -> LoadedModel:
-    """Load the request's model, while the compile workers start in the background."""
+    """Load the request's model, while the compile workers start in the background.
+
+    Raises UsageError for what mlc itself wrote: later stages of a model.
+    """
+    path = request.path()
+    if path is not None and path.suffix in (".mlir", ".so"):
+        raise UsageError(f"{path} is no ONNX model, but what was made of one", hint="pass the .onnx file")
     warm_up(knobs.JOBS.get())
     from mlc.frontends.onnx.load import load_model
 

@@ -57,7 +57,7 @@ def find_emulator(target: Target, asked: str = "") -> tuple[str, ...]:
     from mlc.codegen.targets.tools import emulator_of
 
     known = ("node",) if target.container == "wasm" else emulator_of(target)
-    words = tuple(shlex.split(asked)) or (() if runs_here(target) else known)
+    words = _words(asked) or (() if runs_here(target) else known)
     if not words and not runs_here(target):
         raise UnsupportedError(f"no emulator is known for {target.name} ({target.triple})")
     if known and words == known[:1]:
@@ -69,6 +69,13 @@ def find_emulator(target: Target, asked: str = "") -> tuple[str, ...]:
             hint=f"install it ({package} on Debian and Ubuntu), or name another with --emulator",
         )
     return words
+
+
+def _words(command: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(command))
+    except ValueError as error:
+        raise UsageError(f"bad command {command!r} in --emulator: {error}") from error
 
 
 @dataclass(frozen=True)

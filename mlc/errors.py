@@ -33,9 +33,15 @@ class MlcError(Exception):
 
 def _shown(text: str) -> str:
     """``text`` with control characters written out, and its middle left out when it is long."""
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    text = printable(text)
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters, line breaks among them, written out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class ModelError(MlcError):
@@ -71,6 +77,8 @@ class InternalError(MlcError):
 def nearest(name: str, valid: Iterable[str]) -> str:
     """A hint for an unknown ``name``: the closest valid one, then the list of all of them."""
     names = sorted(valid)
+    if not names:
+        return "there are none"
     close = difflib.get_close_matches(name, names, n=1)
     listing = ", ".join(names)
     return f"did you mean {close[0]!r}? valid: {listing}" if close else f"valid: {listing}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, cast
 
 import numpy as np
 
@@ -185,17 +185,18 @@ class CompiledModel:
     def run(self, inputs: Feeds, out: Feeds | None = None) -> dict[str, Array]:
         """Run on arrays by name; returns the outputs by name.
 
-        ``out`` holds arrays to write outputs to: contiguous, of the right dtype and shape. Outputs without one are
-        new arrays.
+        ``out`` holds arrays to write outputs to: contiguous, of the right dtype and shape, of memory that no other
+        array here shares. Outputs without one are new arrays.
         """
-        results = self._run(inputs, out or {})
+        results = self._run(_naming(inputs), {} if out is None else _naming(out))
         return dict(zip([spec.name for spec in self.outputs], results))
 
     def bind(self, inputs: Feeds | Sequence[Any], outputs: Feeds | Sequence[Any]) -> Callable[[], None]:
         """A function without arguments that runs on these very arrays, each time it is called.
 
         One C call, for loops that count microseconds. The arrays, which must be contiguous, stay alive as long as
-        the function. Don't call one such function from two threads at once; bind twice instead.
+        the function; those of outputs share no memory with others. Don't call one such function from two threads at
+        once; bind twice instead.
         """
         feeds = inputs if isinstance(inputs, Mapping) else self._feeds(_sequence(inputs), {})
         taken = {name: _bindable(name, array) for name, array in self._checked(feeds).items()}
@@ -206,6 +207,7 @@ class CompiledModel:
         if executable.bounds and executable.bounds.found:
             raise UsageError("a model whose outputs' shapes depend on data can't be bound", node=self.name)
         sinks = [_sink(spec, given[spec.name], room) for spec, room in zip(executable.outputs, call.rooms)]
+        _check_apart(sinks, executable, sources)
         step = executable.session.bind([_address(a) for a in sources], [_address(a) for a in sinks], call.dims)
         cast("Any", step).__dict__["arrays"] = sources, sinks
         return cast("Callable[[], None]", step)
@@ -242,6 +244,8 @@ class CompiledModel:
             sources.append(array)
         call = executable.call_for([array.shape for array in sources])
         sinks = self._sinks(executable, call, out)
+        if out:
+            _check_apart(sinks, executable, sources)
         found = executable.session.run_raw([_address(a) for a in sources], [_address(a) for a in sinks], call.dims)
         return executable.trimmed(sinks, call, found)
 
@@ -338,6 +342,9 @@ class CompiledModel:
 
     # --- saving
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a compiled model can't be pickled or copied: save it, and mlc.load what was saved")
+
     def save(self, path: str | Path, *, name: str | None = None, weights: str = "embed") -> None:
         """Write a shared library (``.so``), object (``.o``) or archive (``.a``), and its C header beside it.
 
@@ -354,6 +361,13 @@ class CompiledModel:
         if self._rebuild is None:
             raise UsageError("this model was loaded from an artefact: copy its files", node=self.name)
         output.write(self._rebuild(output.name, output.embed))
+
+
+def _naming(given: Any) -> Feeds:
+    """Arrays by name, as they are given; UsageError when they have no names."""
+    if type(given) is not dict and not isinstance(given, Mapping):
+        raise UsageError(f"a {type(given).__name__} names no arrays", hint="pass a dict of arrays by name")
+    return cast("Feeds", given)
 
 
 def _known(what: str, given: Feeds, valid: Any) -> None:
@@ -398,6 +412,15 @@ def _sink(spec: TensorInfo, value: Any, shape: tuple[int, ...]) -> Array:
     if not array.flags.c_contiguous or not array.flags.writeable:
         raise UsageError(f"output {spec.name!r} must be written to an array that is contiguous and writeable")
     return array
+
+
+def _check_apart(sinks: Sequence[Array], executable: Executable, sources: Sequence[Array]) -> None:
+    """Raise UsageError when an output would be written over an input or another output."""
+    for index, sink in enumerate(sinks):
+        for other in (*sources, *sinks[:index]):
+            if np.may_share_memory(sink, other):
+                name = executable.outputs[index].name
+                raise UsageError(f"output {name!r} would be written over another array of the call")
 
 
 def _bindable(name: str, value: Any) -> Array:

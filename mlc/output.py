@@ -47,6 +47,8 @@ class Output:
     ) -> Output:
         """Checked: UsageError for an unknown suffix or mode, and for a folder that can't be written to."""
         file = Path(path)
+        if file.is_dir():
+            raise UsageError(f"{str(file)!r} is a folder", hint="name the file to write in it")
         if file.suffix not in KINDS and not program:
             hint = f"end it with {', '.join(KINDS)}, or pass --emit=exe for a program"
             raise UsageError(f"{str(file)!r} does not say what to write", hint=hint)

@@ -111,7 +111,7 @@ class PartedModel(CompiledModel):
         self._parts = [_HostedPart(loaded, p) if p.hosted else _CompiledPart(loaded, p, compile) for p in cut]
         self._hosted = tuple(label for part in cut if part.hosted for label in part.labels)
         if self._hosted:
-            text = f"{name}: {len(self._hosted)} nodes run on the host, not as native code: {', '.join(self._hosted)}"
+            text = f"{name}: these nodes run on the host, not as native code: {', '.join(self._hosted)}"
             warnings.warn(text, HostCallWarning, stacklevel=4)
 
     @property

@@ -75,9 +75,17 @@ class Request:
     accumulate: Literal["f32", "f16"] = "f32"
 
     def __post_init__(self) -> None:
+        if any(type(text) is not str for text in (self.target.name, self.target.mcpu, self.target.mattr)):
+            raise UsageError("target, mcpu and mattr are texts")
+        if not (isinstance(self.source, str | os.PathLike | bytes) or hasattr(self.source, "graph")):
+            what = type(self.source).__name__
+            raise UsageError(f"a {what} is no model", hint="pass a path, the bytes of a file or an onnx.ModelProto")
+        for name, extents in (*self.shapes.items(), *((name, (extent,)) for name, extent in self.dims.items())):
+            for extent in extents:
+                _check_extent(name, extent)
         if self.opt_level not in OPT_LEVELS:
             raise UsageError(f"optimisation level {self.opt_level!r} is not one of 0, 1, 2, 3")
-        if self.threads < 1:
+        if type(self.threads) is not int or self.threads < 1:
             raise UsageError(f"{self.threads!r} is no number of threads", hint="pass 1 or more, or None for all")
         for what, given in (("dtype", self.dtype), ("accumulate", self.accumulate)):
             if given not in DTYPES:
@@ -162,6 +170,11 @@ class Request:
             "model": identity,
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _check_extent(name: str, extent: object) -> None:
+    if not isinstance(extent, str) and (type(extent) is not int or extent < 0):
+        raise UsageError(f"{name!r}: extent {extent!r} is not a whole number of at least 0")
 
 
 def _is(path: Path, identity: str) -> bool:

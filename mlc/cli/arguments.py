@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlc.errors import UsageError
 from mlc.request import DTYPES, Request, TargetChoice
@@ -14,6 +16,16 @@ if TYPE_CHECKING:
     from mlc.cache import Cache
     from mlc.emulation import EmulatedModel
     from mlc.model import CompiledModel
+
+T = TypeVar("T")
+
+FIXED_IN_TEXT = ("--shapes", "--dim", "--external-root")
+"""What the text of a stage has settled."""
+FIXED_IN_LIBRARIES = (
+    *FIXED_IN_TEXT,
+    *("--target", "--mcpu", "--mattr", "-O", "--strict", "--dtype", "--accumulate", "--emulator"),
+)
+"""What a shared library has settled."""
 
 _SHAPE = re.compile(r"(?P<name>.+):(?P<dims>\d+(\.\.\d+)?(x\d+(\.\.\d+)?)*|scalar)")
 
@@ -65,8 +77,8 @@ def request_from(args: argparse.Namespace, *, name: str | None = None) -> Reques
     return Request(
         args.model,
         target=target,
-        shapes=dict(map(parse_shape, args.shapes)),
-        dims=dict(map(parse_dim, args.dim)),
+        shapes=_once("shape", map(parse_shape, args.shapes)),
+        dims=_once("dim", map(parse_dim, args.dim)),
         threads=target.default_threads() if args.threads is None else args.threads,
         opt_level=args.opt_level,
         strict=args.strict,
@@ -89,8 +101,21 @@ def open_model(args: argparse.Namespace) -> CompiledModel:
     from mlc.api import Maker, load
 
     if args.model.endswith(".so"):
+        refuse_flags(args, f"{args.model} is compiled already", FIXED_IN_LIBRARIES)
         return load(args.model, threads=args.threads)
     return Maker(request_from(args), cache_from(args)).model()
+
+
+def refuse_flags(args: argparse.Namespace, reason: str, flags: Iterable[str]) -> None:
+    """Raise UsageError, for that reason, when ``args`` give one of these flags of `add_model_arguments`."""
+    scratch = argparse.ArgumentParser(add_help=False)
+    add_model_arguments(scratch)
+    add_emulator_argument(scratch)
+    defaults = {flag: action for action in scratch._actions for flag in action.option_strings}
+    for flag in flags:
+        action = defaults[flag]
+        if getattr(args, action.dest, action.default) != action.default:
+            raise UsageError(f"{reason}: {flag} comes too late", hint="leave it out")
 
 
 def add_emulator_argument(parser: argparse.ArgumentParser) -> None:
@@ -113,6 +138,33 @@ def runnable_model(maker: Maker, args: argparse.Namespace) -> CompiledModel | Em
     return EmulatedModel.of(maker.built(), find_emulator(target, args.emulator))
 
 
+def count(text: str) -> int:
+    """The value of a flag that counts; for ``type=``."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 0")
+    return int(text)
+
+
+def amount(text: str) -> float:
+    """The value of a flag that measures; for ``type=``."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (math.isfinite(value) and value >= 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 0")
+    return value
+
+
+def _once(what: str, pairs: Iterable[tuple[str, T]]) -> dict[str, T]:
+    found: dict[str, T] = {}
+    for name, value in pairs:
+        if name in found:
+            raise UsageError(f"the {what} {name!r} is given twice")
+        found[name] = value
+    return found
+
+
 def parse_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
     """``x:1x3x224x224`` as name and shape; the name may hold colons. A dim may be a range: ``1..512``."""
     match = _SHAPE.fullmatch(text)
@@ -129,7 +181,7 @@ def parse_dim(text: str) -> tuple[str, int | str]:
     name, equals, value = text.rpartition("=")
     if not (name and equals and value):
         raise UsageError(f"bad dim {text!r}", hint="write --dim batch=1, or --dim seq=1..512")
-    return name, int(value) if value.isdigit() else value
+    return name, int(value) if value.removeprefix("-").isdecimal() else value
 
 
 def add_input_arguments(parser: argparse.ArgumentParser) -> None:
@@ -145,7 +197,7 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
         help="an input from a .npy or .pb file, or all inputs from a .npz (again for each file)",
     )
     parser.add_argument("--fill", choices=FILLS, default="random", help="what other inputs hold (default: random)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of random inputs (default: 0)")
+    parser.add_argument("--seed", type=count, default=0, help="seed of random inputs (default: 0)")
 
 
 def inputs_from(args: argparse.Namespace, model: CompiledModel | EmulatedModel) -> dict[str, Any]:

@@ -9,10 +9,18 @@ that a loop of our own reached on as many threads in the same minute.
 from __future__ import annotations
 
 import argparse
-import json
 from typing import Any
 
-from mlc.cli.arguments import add_input_arguments, add_model_arguments, inputs_from, open_model, request_from
+from mlc.cli.arguments import (
+    add_input_arguments,
+    add_model_arguments,
+    amount,
+    count,
+    inputs_from,
+    open_model,
+    request_from,
+)
+from mlc.cli.show import show_json
 from mlc.errors import UsageError, nearest
 
 
@@ -20,9 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
     add_input_arguments(parser)
     parser.add_argument("--compare", default="", metavar="NAMES", help="other runtimes: onnxruntime,openvino")
-    parser.add_argument("--iterations", type=int, default=0, metavar="N", help="runs of each (default: by duration)")
-    parser.add_argument("--warmup", type=float, default=0.2, metavar="S", help="seconds before (default: 0.2)")
-    parser.add_argument("--duration", type=float, default=2.0, metavar="S", help="seconds of each (default: 2)")
+    parser.add_argument("--iterations", type=count, default=0, metavar="N", help="runs of each (default: by duration)")
+    parser.add_argument("--warmup", type=amount, default=0.2, metavar="S", help="seconds before (default: 0.2)")
+    parser.add_argument("--duration", type=amount, default=2.0, metavar="S", help="seconds of each (default: 2)")
     parser.add_argument("--percentile", default="90,99", metavar="P,P", help="percentiles to show (default: 90,99)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -45,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     found = rows(timings, percentiles, flops, peak)
     if args.json:
         report = {"model": args.model, "threads": request.threads, "flops": flops, "peak_gflops": peak}
-        print(json.dumps({**report, "target": target.name, "runtimes": found}, indent=2))
+        show_json({**report, "target": target.name, "runtimes": found})
         return 0
     gflop = f"{flops / 1e9:.3g} GFLOP, " if flops else ""
     print(f"{model.name}: {gflop}{request.threads} thread(s), {target.name}, peak {peak:.0f} GFLOP/s")

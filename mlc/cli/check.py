@@ -10,12 +10,12 @@ Python), and what runs on the host (in Python). Exits with 0 when there is nothi
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from mlc.cli.arguments import add_model_arguments, request_from
-from mlc.errors import MlcError, UnsupportedError
+from mlc.cli.show import counted, show_json
+from mlc.errors import MlcError, UnsupportedError, printable
 
 if TYPE_CHECKING:
     from mlc.frontends.onnx.load import LoadedModel
@@ -38,7 +38,10 @@ def run(args: argparse.Namespace) -> int:
         survey = survey_model(loaded, request.shapes, request.dims)
         if not survey.findings:
             _check_kernels(loaded, request, survey)
-    print(json.dumps(asdict(survey), indent=2) if args.json else _text(survey, loaded.name))
+    if args.json:
+        show_json(asdict(survey))
+    else:
+        print(_text(survey, loaded.name))
     return UnsupportedError.exit_code if survey.findings else 0
 
 
@@ -55,13 +58,12 @@ def _check_kernels(loaded: LoadedModel, request: Request, survey: Survey) -> Non
 
 
 def _text(survey: Survey, name: str) -> str:
-    lines = [f"{name}: {survey.nodes} nodes"]
+    lines = [f"{name}: {counted(survey.nodes, 'node')}"]
     if survey.assumed:
         lines.append(f"taken to be 1: {', '.join(survey.assumed)} (bind them with --dim or --shapes)")
     width = max((len(finding.kind) for finding in survey.findings), default=0)
     lines += [f"{finding.kind:{width}}  {finding.where}: {finding.reason}" for finding in survey.findings]
     if survey.unchecked:
         lines.append(f"not checked, for they depend on these: {', '.join(survey.unchecked)}")
-    return "\n".join(
-        [*lines, "nothing stands in the way" if not survey.findings else f"{len(survey.findings)} findings"]
-    )
+    lines.append(counted(len(survey.findings), "finding") if survey.findings else "nothing stands in the way")
+    return "\n".join(map(printable, lines))

@@ -17,7 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mlc.cli.arguments import add_model_arguments, cache_from, request_from, target_from
+from mlc.cli.arguments import (
+    FIXED_IN_TEXT,
+    add_model_arguments,
+    cache_from,
+    refuse_flags,
+    request_from,
+    target_from,
+)
 from mlc.cli.opt import add_watch_arguments, watch_from
 from mlc.codegen.toolchain import LINKERS
 from mlc.errors import UnsupportedError, UsageError, nearest
@@ -45,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"what to write: {', '.join(KINDS)}; with --emit, its stem",
     )
-    parser.add_argument("--emit", default="", metavar="STAGES", help=f"write these instead: {','.join(EMITTED)}")
+    parser.add_argument("--emit", metavar="STAGES", help=f"write these instead: {','.join(EMITTED)}")
     parser.add_argument("--name", help="prefix of the C symbols (default: after the output)")
     parser.add_argument(
         "--weights", choices=WEIGHTS_MODES, default="embed", help="put weights into the code's file or beside it"
@@ -101,8 +108,8 @@ def _finish(written: list[Path], outputs: list[Output], verbosity: int) -> int:
     return 0
 
 
-def _emitted(text: str) -> list[str]:
-    names = [name for name in text.split(",") if name]
+def _emitted(text: str | None) -> list[str]:
+    names = [] if text is None else text.split(",")
     for name in names:
         if name not in EMITTED:
             raise UsageError(f"unknown stage {name!r} in --emit", hint=nearest(name, EMITTED))
@@ -113,6 +120,8 @@ def _base(args: argparse.Namespace) -> Path:
     """The output's path without extension, by default the model's name in this folder."""
     from mlc.stages import base_of
 
+    if args.output and args.output.name in ("", "-"):
+        raise UsageError(f"{str(args.output)!r} is no file to write to", hint="pass -o FILE")
     return base_of(args.output or Path(Path(args.model).name))
 
 
@@ -158,6 +167,7 @@ def _start(request: Request, args: argparse.Namespace) -> tuple[Compilation, Loa
 
     path = Path(args.model)
     if stage_of(path):
+        refuse_flags(args, f"{path} is a stage's text", FIXED_IN_TEXT)
         return resume(path, request.options(), name=request.name, watch=watch_from(args)), None
     loaded = load_source(request)
     name = request.name or loaded.name
@@ -176,6 +186,8 @@ def _write_stages(compilation: Compilation, loaded: LoadedModel | None, base: Pa
         writer.onnx(loaded)
     for stage in TEXT_STAGES:
         if stage in emitted:
+            if TEXT_STAGES.index(stage) < TEXT_STAGES.index(compilation.stage):
+                raise UsageError(f"this is {compilation.stage} already: {stage} comes before it")
             writer.text(compilation.advance(stage))
     if {"llvm", "asm"} & set(emitted):
         frame = compilation.frame()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import shutil
@@ -12,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mlc import host, knobs
+from mlc.cli.show import show_json
 from mlc.codegen.targets.tools import TOOLS
 from mlc.version import component_versions
 
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     report = examine()
     if args.json:
-        print(json.dumps(report, indent=2))
+        show_json(report)
         return 0
     for title, section in report.items():
         print(title)

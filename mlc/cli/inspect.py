@@ -9,12 +9,13 @@ Of a shared library this shows what the library says of itself (and loads it, wh
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlc.cli.arguments import add_model_arguments, request_from
+from mlc.cli.arguments import FIXED_IN_LIBRARIES, FIXED_IN_TEXT, add_model_arguments, refuse_flags, request_from
+from mlc.cli.show import show_json
+from mlc.errors import printable
 
 if TYPE_CHECKING:
     from xdsl.dialects.builtin import ModuleOp
@@ -27,13 +28,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     report = _library(args) if args.model.endswith(".so") else _model(args)
-    print(json.dumps(report, indent=2) if args.json else _text(report))
+    if args.json:
+        show_json(report)
+    else:
+        print(_text(report))
     return 0
 
 
 def _library(args: argparse.Namespace) -> dict[str, Any]:
     from mlc.api import load
 
+    refuse_flags(args, f"{args.model} is compiled already", FIXED_IN_LIBRARIES)
     metadata = dict(load(args.model, threads=1).metadata)
     metadata["kernels"] = [{"name": name} for name in metadata["kernels"]]
     return metadata
@@ -47,6 +52,7 @@ def _model(args: argparse.Namespace) -> dict[str, Any]:
     request = request_from(args)
     with collector_paused():
         if stage_of(Path(args.model)):
+            refuse_flags(args, f"{args.model} is a stage's text", FIXED_IN_TEXT)
             compilation = resume(Path(args.model), request.options())
         else:
             loaded = load_source(request)
@@ -95,7 +101,7 @@ def _text(report: dict[str, Any]) -> str:
         lines.append(f"  {kernel['name']}" + (f" x{kernel['calls']}" if "calls" in kernel else ""))
         lines += [f"      {schedule}" for schedule in kernel.get("schedules", ())]
         lines += [f"      for {node}" for node in kernel.get("nodes", ())[:1]]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _tensor(spec: dict[str, Any]) -> str:

@@ -14,12 +14,13 @@ import importlib
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn, Protocol, cast
 
 from mlc.cli.parser import ArgumentParser
-from mlc.errors import InternalError, MlcError, UsageError, nearest
+from mlc.errors import InternalError, MlcError, UsageError, nearest, printable
 
 COMMANDS = {
     "compile": "compile a model to a library, an object or an archive",
@@ -144,10 +145,17 @@ def _logging(verbosity: int) -> Generator[None]:
     logger.addHandler(handler)
     logger.setLevel(LEVELS[max(-1, min(verbosity, 2))])
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.showwarning = _log_warning
+            yield
     finally:
         logger.setLevel(level)
         logger.removeHandler(handler)
+
+
+def _log_warning(message: Warning | str, *_: object) -> None:
+    """A warning of the `warnings` module as one line, without the place in mlc's own code."""
+    logging.getLogger("mlc").warning("warning: %s", printable(" ".join(str(message).split())))
 
 
 def _warn_about_variables() -> None:

@@ -17,8 +17,12 @@ class ArgumentParser(argparse.ArgumentParser):
         super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """``parse_args`` that advises on what it doesn't know."""
-        parsed, unknown = self.parse_known_args(arguments)
+        """``parse_args`` that advises on what it doesn't know.
+
+        An option that can stand alone takes a value only with ``=``: what comes next is another argument.
+        """
+        alone = {o: f"{o}={a.const}" for a in self._actions if a.nargs == "?" for o in a.option_strings}
+        parsed, unknown = self.parse_known_args([alone.get(argument, argument) for argument in arguments])
         if unknown:
             raise UsageError(f"unknown argument {unknown[0]!r}", hint=self._advice(unknown[0]))
         return parsed

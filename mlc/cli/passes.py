@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from mlc.cli.show import show_json
 from mlc.errors import UsageError, nearest
 from mlc.registry import load_pass, passes
 
@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
             raise UsageError(f"unknown pass {name!r}", hint=nearest(name, passes()))
     infos = [pass_info(name) for name in args.names or passes()]
     if args.json:
-        print(json.dumps([asdict(info) for info in infos], indent=2))
+        show_json([asdict(info) for info in infos])
         return 0
     for info in infos:
         options = " ".join(f"{option.name}={option.default or option.type}" for option in info.options)

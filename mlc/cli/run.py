@@ -9,7 +9,6 @@ under an emulator: mlc run model.onnx --target=aarch64
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,8 @@ from mlc.cli.arguments import (
     request_from,
     runnable_model,
 )
+from mlc.cli.show import show_json
+from mlc.errors import printable
 
 if TYPE_CHECKING:
     from mlc.model import Array
@@ -47,10 +48,10 @@ def run(args: argparse.Namespace) -> int:
         write_arrays(args.output, outputs)
     facts = {name: _facts(array) for name, array in outputs.items()}
     if args.json:
-        print(json.dumps(facts, indent=2))
+        show_json(facts)
         return 0
     for name, fact in facts.items():
-        print(f"{name}: " + ", ".join(f"{key} {_show(value)}" for key, value in fact.items()))
+        print(printable(f"{name}: " + ", ".join(f"{key} {_show(value)}" for key, value in fact.items())))
     return 0
 
 

@@ -10,8 +10,8 @@ takes, its features what ``--mattr`` adds (+dotprod) and removes (-dotprod).
 from __future__ import annotations
 
 import argparse
-import json
 
+from mlc.cli.show import show_json
 from mlc.codegen.targets import Target, all_targets, find_target
 from mlc.codegen.targets.cpus import Cpu, families
 
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         return _show(find_target(args.name), args.json)
     targets = all_targets()
     if args.json:
-        print(json.dumps({name: facts(target) for name, target in targets.items()}, indent=2))
+        show_json({name: facts(target) for name, target in targets.items()})
         return 0
     print(f"{'target':16} {'triple':30} {'cpu':16} {'vector':>6} {'registers':>9}  features")
     for name, target in targets.items():
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 def _show(target: Target, as_json: bool) -> int:
     found = {**facts(target), **choices(target)}
     if as_json:
-        print(json.dumps(found, indent=2))
+        show_json(found)
         return 0
     print(f"{target.name}: {target.triple}, vectors of {8 * target.vector_bytes} bits in {target.registers} registers")
     for title, rows in choices(target).items():

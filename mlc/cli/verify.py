@@ -15,7 +15,6 @@ qemu-user, or node for WebAssembly.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -26,12 +25,15 @@ from mlc.cli.arguments import (
     add_emulator_argument,
     add_input_arguments,
     add_model_arguments,
+    amount,
     cache_from,
+    count,
     inputs_from,
     request_from,
     runnable_model,
 )
-from mlc.errors import MismatchError, ModelError, UsageError
+from mlc.cli.show import show_json
+from mlc.errors import MismatchError, ModelError, UsageError, printable
 
 if TYPE_CHECKING:
     from mlc.api import Maker
@@ -52,9 +54,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--test-data", type=Path, metavar="DIR", help="take input_N.pb and output_N.pb from DIR")
     parser.add_argument("--all-tensors", action="store_true", help="judge every kernel, not just the outputs")
-    parser.add_argument("--rtol", type=float, help="allow this relative error instead")
-    parser.add_argument("--atol", type=float, help="allow this absolute error instead")
-    parser.add_argument("--max-ulp", type=int, help="allow so many units in the last place instead")
+    parser.add_argument("--rtol", type=amount, help="allow this relative error instead")
+    parser.add_argument("--atol", type=amount, help="allow this absolute error instead")
+    parser.add_argument("--max-ulp", type=count, help="allow so many units in the last place instead")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -69,10 +71,10 @@ def run(args: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     bad = [v for v in verdicts if not v.ok]
     if args.json:
-        print(json.dumps({"ok": not bad, "seconds": seconds, "tensors": [asdict(v) for v in verdicts]}, indent=2))
+        show_json({"ok": not bad, "seconds": seconds, "tensors": [asdict(v) for v in verdicts]})
         return MismatchError.exit_code if bad else 0
     for verdict in [*bad, *(v for v in verdicts if v.ok and (args.verbosity > 0 or not args.all_tensors))]:
-        print(_line(verdict))
+        print(printable(_line(verdict)))
     print(f"{len(verdicts) - len(bad)} of {len(verdicts)} tensors agree ({seconds:.1f} s)")
     return MismatchError.exit_code if bad else 0
 

@@ -64,7 +64,7 @@ static void help(void)
         print_type(stdout, &model.inputs[i]);
         putchar('\n');
     }
-    puts("\n  -o, --output DIR   write each output to DIR/NAME.npy instead of showing its first values\n"
+    puts("\n  -o, --output DIR   write each output to DIR/NAME.npy (DIR is made) instead of showing its first values\n"
          "  --bench[=N]        time N runs (50 by default); inputs that are not given are made up\n"
          "  --warmup=N         runs before timing (8 by default)\n"
          "  --threads=N        threads of a run (all processors by default)\n"
@@ -318,6 +318,8 @@ static void run(const struct options *options, void **in)
     else
         check(model.run(model.context, (const void *const *)in, out, NULL, arena));
     model.release(model.context);
+    if (options->output && mkdir(options->output, 0777) && errno != EEXIST)
+        fail(FAILED, "can't make the folder '%s': %s", options->output, strerror(errno));
     if (options->output)
         for (int i = 0; i < model.output_count; i++)
             write_npy(options->output, &model.outputs[i], out[i]);
@@ -339,7 +341,9 @@ int main(int argc, char **argv)
         if (option(&options, argv, &at))
             continue;
         index = input_of(argv[at], in, &path);
-        in[index] = in[index] ? in[index] : buffer(model.inputs[index].bytes);
+        if (in[index])
+            fail(USAGE, "input '%s' is given twice", model.inputs[index].name);
+        in[index] = buffer(model.inputs[index].bytes);
         read_tensor(path, &model.inputs[index], in[index]);
     }
     if (options.info) {

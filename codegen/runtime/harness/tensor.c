@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "program.h"
 
@@ -17,9 +18,12 @@ static const char NPY[] = "\x93NUMPY";
 static uint8_t *read_file(const char *path, size_t *size)
 {
     FILE *file = fopen(path, "rb");
+    struct stat status;
     uint8_t *data;
     long length;
 
+    if (file && fstat(fileno(file), &status) == 0 && S_ISDIR(status.st_mode))
+        fail(USAGE, "can't read '%s': it is a folder", path);
     if (!file || fseek(file, 0, SEEK_END) || (length = ftell(file)) < 0 || fseek(file, 0, SEEK_SET))
         fail(USAGE, "can't read '%s': %s", path, strerror(errno));
     *size = (size_t)length;
@@ -30,25 +34,24 @@ static uint8_t *read_file(const char *path, size_t *size)
     return data;
 }
 
-static void print_shape(int rank, const int64_t *shape)
+/* A shape as text, "1x3x224x224", in `text` of `room` bytes. */
+static const char *shape_text(int rank, const int64_t *shape, char *text, size_t room)
 {
-    if (!rank)
-        fputs("scalar", stderr);
+    int used = snprintf(text, room, "%s", rank ? "" : "scalar");
+
     for (int i = 0; i < rank; i++)
-        fprintf(stderr, "%s%" PRId64, i ? "x" : "", shape[i]);
+        used += snprintf(text + used, room - (size_t)used, "%s%" PRId64, i ? "x" : "", shape[i]);
+    return text;
 }
 
 void check_shape(const char *path, const struct tensor *tensor, int rank, const int64_t *shape)
 {
+    char given[24 * MAX_RANK], wanted[24 * MAX_RANK];
+
     if (rank == tensor->rank && memcmp(shape, tensor->shape, sizeof *shape * (size_t)rank) == 0)
         return;
-    fprintf(stderr, "'%s' is ", path);
-    print_shape(rank, shape);
-    fputs("\n", stderr);
-    fprintf(stderr, "input '%s' is ", tensor->name);
-    print_type(stderr, tensor);
-    fputs("\n", stderr);
-    fail(USAGE, "'%s' has the wrong shape for input '%s'", path, tensor->name);
+    fail(USAGE, "'%s' has shape %s, input '%s' is %s %s", path, shape_text(rank, shape, given, sizeof given),
+         tensor->name, tensor->dtype, shape_text(tensor->rank, tensor->shape, wanted, sizeof wanted));
 }
 
 /* What stands after 'KEY': in the header of a .npy file. */

@@ -35,6 +35,10 @@ def resolve_dims(dims: Mapping[str, Spec]) -> dict[str, int]:
             name, text = next(iter(pending.items()))
             hint = "write a number, a range like 1..512, or an expression of other dims like past + 1"
             raise UsageError(f"dim {name!r} can't be {text!r}", hint=hint)
+        if negative := next(
+            (name for name, value in made.items() if not isinstance(value, Extent) and value < 0), None
+        ):
+            raise UsageError(f"dim {negative!r} can't be {pending[negative]!r}: that is {made[negative]}")
         known |= made
         pending = {name: text for name, text in pending.items() if name not in made}
     return known

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import subprocess
 import sys
@@ -83,6 +84,17 @@ def test_bound_calls_see_new_contents(net: mlc.CompiledModel) -> None:
     assert_right(outputs, -X)
 
 
+def test_extents_may_be_numpys() -> None:
+    model = unary("Neg", shape=("batch", 8))
+    assert mlc.compile(model, dims={"batch": np.int64(2)}).inputs[0].shape == (2, 8)
+    assert mlc.compile(model, shapes={"x": np.array([2, 8])}).inputs[0].shape == (2, 8)
+
+
+def test_models_are_not_pickled(net: mlc.CompiledModel) -> None:
+    with pytest.raises(TypeError, match=r"save it, and mlc\.load"):
+        copy.deepcopy(net)
+
+
 def test_what_is_bound_stays_alive() -> None:
     net = mlc.compile(unary("Neg"), threads=2, cache=False)
     out = np.empty((2, 8), np.float32)
@@ -136,6 +148,11 @@ WRONG_CALLS: list[tuple[Call, str]] = [
     (lambda net: net.bind([X[:, ::-1]], [X, X]), "input 'x' must be contiguous to be bound"),
     (lambda net: net.bind([X], [X]), "1 arrays are given for 2 outputs: y, z"),
     (lambda net: net.bind([X], {"z": X}), "no array is given for output 'y'"),
+    (lambda net: net.run([X]), "a list names no arrays (pass a dict"),  # pyright: ignore[reportArgumentType]
+    (lambda net: net.run({"x": X}, [X]), "a list names no arrays"),  # pyright: ignore[reportArgumentType]
+    (lambda net: net.run({"x": X}, {"z": X}), "output 'z' would be written over another array"),
+    (lambda net: net.bind([X], [X.reshape(-1)[:8].reshape(2, 4), X.copy()]), "output 'y' would be written over"),
+    (lambda net: net.bind([X], (lambda z: [z.reshape(-1)[:8].reshape(2, 4), z])(X.copy())), "output 'z' would be"),
 ]
 
 
@@ -157,6 +174,15 @@ def test_wrong_calls(net: mlc.CompiledModel, call: Call, words: str) -> None:
         ({"shapes": {"v": (3, 8)}}, "the model has no input 'v'"),
         ({"dims": {"batch": 3}}, "the model has no dim 'batch'"),
         ({"mattr": "avx2"}, "bad feature 'avx2' in --mattr"),
+        ({"target": None}, "target, mcpu and mattr are texts"),
+        ({"threads": 1.5}, "1.5 is no number of threads"),
+        ({"threads": True}, "True is no number of threads"),
+        ({"shapes": {"x": 2}}, "shape 2 of 'x' is no sequence of extents"),
+        ({"shapes": {"x": (2.0, 8)}}, "'x': extent 2.0 is not a whole number"),
+        ({"shapes": [2, 8]}, "shapes is a list, not a dict"),
+        ({"dims": {"n": range(4)}}, "'n': extent range(0, 4) is not a whole number"),
+        ({"dims": {"n": -1}}, "'n': extent -1 is not a whole number"),
+        ({"dims": {"n": 1}}, "the model has no dim 'n' (there are none)"),
     ],
 )
 def test_wrong_options(options: dict[str, Any], words: str) -> None:
@@ -174,6 +200,8 @@ def test_wrong_options(options: dict[str, Any], words: str) -> None:
         (unary("Frobnicate"), mlc.UnsupportedError, "Frobnicate in only"),
         (unary("Magic", domain="com.example"), mlc.UnsupportedError, "only"),
         ("nowhere.onnx", mlc.ModelError, "can't open the model nowhere.onnx"),
+        (None, mlc.UsageError, "a NoneType is no model"),
+        (perceptron().graph, mlc.UsageError, "a GraphProto is no model"),
     ],
 )
 def test_bad_models(model: Any, error: type[mlc.MlcError], words: str) -> None:

@@ -103,7 +103,7 @@ def test_optionals_that_hold_nothing() -> None:
 
 def test_host_calls_stand_between_compiled_parts() -> None:
     model = labels()
-    with pytest.warns(HostCallWarning, match=r"2 nodes run on the host.*encode.*decode"):
+    with pytest.warns(HostCallWarning, match=r"these nodes run on the host.*encode.*decode"):
         net = mlc.compile(model, threads=1, cache=False)
     assert net.host_calls == ("encode (ai.onnx.ml::LabelEncoder)", "decode (ai.onnx.ml::LabelEncoder)")
     for text in (["a", "b"], ["b", "b", "a"]):

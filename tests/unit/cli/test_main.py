@@ -16,7 +16,7 @@ from mlc.cli.main import COMMANDS, main
 from mlc.errors import InternalError, MismatchError, ModelError, UnsupportedError
 
 CLI_FOLDER = Path(cli.__file__).parent
-HELPERS = {"__init__", "arguments", "main", "parser", "reproducer"}
+HELPERS = {"__init__", "arguments", "main", "parser", "show", "reproducer"}
 
 RunCommand = Callable[[argparse.Namespace], int]
 

@@ -86,6 +86,12 @@ def test_every_text_stage_can_be_resumed(stage: str, model: str, tmp_path: Path,
     capsys.readouterr()
 
 
+def test_what_is_past_a_stage_does_not_go_back(model: str, tmp_path: Path, capsys: Capture) -> None:
+    assert main(["compile", model, "--emit=scheduled", "-o", str(tmp_path / "s")]) == 0
+    assert main(["compile", str(tmp_path / "s.scheduled.mlir"), "--emit=graph", "-o", str(tmp_path / "t")]) == 2
+    assert "this is scheduled already: graph comes before it" in capsys.readouterr().err
+
+
 def test_the_emitted_onnx_model_compiles(model: str, tmp_path: Path) -> None:
     assert main(["-q", "compile", model, "-o", str(tmp_path / "n"), "--emit=onnx"]) == 0
     for a, b in zip(mlc.compile(tmp_path / "n.onnx")(X), mlc.compile(model)(X), strict=True):
@@ -138,6 +144,24 @@ def test_run_makes_inputs_up(model: str, capsys: Capture) -> None:
         seen.append(json.loads(capsys.readouterr().out))
     assert seen[0]["z"]["mean"] == 2
     assert seen[1] == seen[2] != seen[3]
+
+
+def test_results_that_json_does_not_know(tmp_path: Path, capsys: Capture) -> None:
+    model = written(tmp_path, unary("Log").SerializeToString())
+    assert main(["run", model, "--json", "--fill=zeros"]) == 0
+    facts = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert facts["y"]["min"] is None
+
+
+def test_names_can_not_steer_a_terminal(tmp_path: Path, capsys: Capture) -> None:
+    proto = unary("Relu")
+    proto.graph.output[0].name = proto.graph.node[0].output[0] = "y\n\x1b[31m"
+    model = written(tmp_path, proto.SerializeToString())
+    for command in ("run", "verify", "inspect"):
+        assert main([command, model]) == 0
+        out = capsys.readouterr().out
+        assert "y\\n\\x1b[31m" in out
+        assert "\x1b" not in out
 
 
 def test_verify_agrees(model: str, capsys: Capture) -> None:
@@ -227,6 +251,15 @@ def written(folder: Path, data: bytes) -> str:
     return str(folder / "bad.onnx")
 
 
+def opened(folder: Path) -> str:
+    return written(folder, unary("Relu", shape=("batch", 8)).SerializeToString())
+
+
+def saved(folder: Path) -> str:
+    np.save(folder / "x.npy", X)
+    return str(folder / "x.npy")
+
+
 BAD: dict[str, tuple[Bad, int, str]] = {
     "truncated": (lambda f, m: ["compile", written(f, Path(m).read_bytes()[:-40])], 1, "truncated"),
     "empty": (lambda f, m: ["compile", written(f, b"")], 1, "is empty"),
@@ -253,6 +286,26 @@ BAD: dict[str, tuple[Bad, int, str]] = {
     "peer": (lambda f, m: ["bench", m, "--compare=onnxruntim"], 2, "unknown runtime 'onnxruntim' (did you mean"),
     "percentile": (lambda f, m: ["bench", m, "--percentile=fifty"], 2, "bad percentiles"),
     "output of several": (lambda f, m: ["run", m, "-o", str(f / "y.npy")], 2, "can't write 2 outputs"),
+    "output's suffix": (lambda f, m: ["run", m, "-o", str(f / "y")], 2, "end it with .npz"),
+    "output without name": (lambda f, m: ["compile", m, "-o", ""], 2, "'.' is no file to write to"),
+    "output to a stream": (lambda f, m: ["compile", m, "--emit=llvm", "-o", "-"], 2, "'-' is no file to write to"),
+    "output to a folder": (lambda f, m: ["compile", m, "--emit=exe", "-o", str(f)], 2, "is a folder"),
+    "no stage": (lambda f, m: ["compile", m, "--emit="], 2, "unknown stage ''"),
+    "dim twice": (lambda f, m: ["run", m, "--dim=n=1", "--dim=n=2"], 2, "the dim 'n' is given twice"),
+    "negative dim": (lambda f, m: ["run", m, "--dim=n=-1"], 2, "extent -1 is not a whole number"),
+    "negative expression": (lambda f, m: ["compile", opened(f), "--dim=batch=3-5"], 2, "can't be '3-5': that is -2"),
+    "input twice": (lambda f, m: ["run", m, *2 * ("-i", f"x={saved(f)}")], 2, "input 'x' is given already"),
+    "seed": (lambda f, m: ["run", m, "--seed=-1"], 2, "'-1' is not a whole number of at least 0"),
+    "emulator": (lambda f, m: ["run", m, '--emulator=qemu "'], 2, "No closing quotation"),
+    "iterations": (lambda f, m: ["bench", m, "--iterations=-1"], 2, "'-1' is not a whole number of at least 0"),
+    "duration": (lambda f, m: ["bench", m, "--duration=nan"], 2, "'nan' is not a number of at least 0"),
+    "tolerance": (lambda f, m: ["verify", m, "--rtol=nan"], 2, "'nan' is not a number of at least 0"),
+    "level without =": (lambda f, m: ["compile", "--multiversion", m, m], 2, "unknown argument"),
+    "verify a library": (lambda f, m: ["verify", str(f / "m.so")], 2, "is no ONNX model"),
+    "run a stage": (lambda f, m: ["run", str(f / "m.hlt.mlir")], 2, "is no ONNX model"),
+    "library for": (lambda f, m: ["run", str(f / "m.so"), "--target=aarch64"], 2, "--target comes too late"),
+    "library's emulator": (lambda f, m: ["run", str(f / "m.so"), "--emulator=x"], 2, "--emulator comes too late"),
+    "stage's dims": (lambda f, m: ["compile", str(f / "m.hlt.mlir"), "--dim=n=1"], 2, "--dim comes too late"),
 }
 
 
