@@ -85,9 +85,9 @@ def test_bound_calls_see_new_contents(net: mlc.CompiledModel) -> None:
 
 
 def test_extents_may_be_numpys() -> None:
-    model = unary("Neg", shape=("batch", 8))
-    assert mlc.compile(model, dims={"batch": np.int64(2)}).inputs[0].shape == (2, 8)
-    assert mlc.compile(model, shapes={"x": np.array([2, 8])}).inputs[0].shape == (2, 8)
+    given: list[dict[str, Any]] = [{"dims": {"batch": np.int64(2)}}, {"shapes": {"x": np.array([2, 8])}}]
+    for options in given:
+        assert mlc.compile(unary("Neg", shape=("batch", 8)), **options).inputs[0].shape == (2, 8)
 
 
 def test_models_are_not_pickled(net: mlc.CompiledModel) -> None:
