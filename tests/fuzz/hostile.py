@@ -101,6 +101,8 @@ for _name, _body in {
     "gather-of-a-constant-out-of-range": "g (float[1] x) => (float[1] y) <float[3] t = {1.,2.,3.}, int64[1] i = {77}>"
     " { z = Gather(t, i) y = Add(x, z) }",
     "top-k-of-too-many": f"g {_SAME} <int64[1] k = {{7}}> {{ y, i = TopK(x, k) }}",
+    "top-k-of-far-too-many": "g (float[4294967296] x) => (float[2] y, int64[2] i) <int64[1] k = {2}>"
+    " { y, i = TopK(x, k) }",
     "top-k-of-a-negative-number": f"g {_SAME} <int64[1] k = {{-1}}> {{ y, i = TopK(x, k) }}",
     "batch-norm-of-other-channels": "g (float[1,4,2,2] x, float[3] s) => (float[1,4,2,2] y)"
     " { y = BatchNormalization(x, s, s, s, s) }",

@@ -23,6 +23,7 @@ from mlc.dialects.hlt import Value, YieldOp, tensor_type
 from mlc.dialects.hlt.base import element_of, shape_of
 from mlc.dialects.hlt.dtypes import is_bool, is_float, numpy_dtype, ui8, ui16, ui32, ui64
 from mlc.dialects.hlt.narrow import bit_width
+from mlc.errors import UnsupportedError
 from mlc.lowering.graph.match import full
 from mlc.lowering.graph.rewrite import Rules
 
@@ -31,12 +32,16 @@ RULES = Rules()
 RANKED = 1 << 9
 """The most elements along an axis that are compared all with all."""
 
+LONGEST = 2**31 - 1
+"""The most elements along an axis that can be sorted: places are counted in 32 bits."""
+
 _UNSIGNED = {8: ui8, 16: ui16, 32: ui32, 64: ui64}
 
 
 @RULES.on(hlt.SortOp)
 def sort(op: hlt.SortOp) -> list[Value]:
     """A gather in order."""
+    _check_length(op, op.axis)
     order = _order(op.x, op.axis, op.descending)
     return [hlt.GatherElementsOp(op.x, order, axis=op.axis), order]
 
@@ -44,11 +49,18 @@ def sort(op: hlt.SortOp) -> list[Value]:
 @RULES.on(hlt.TopKOp)
 def top_k(op: hlt.TopKOp) -> list[Value]:
     """The start of the order."""
+    _check_length(op, op.axis)
     packed = (
         None if op.k > RANKED or not op.k or shape_of(op.x)[op.axis] <= RANKED else Packed.of(op.x, op.axis, op.largest)
     )
     best = _first(_order(op.x, op.axis, op.largest), op.axis, op.k) if packed is None else _least(packed, op.axis, op.k)
     return [hlt.GatherElementsOp(op.x, best, axis=op.axis), best]
+
+
+def _check_length(op: hlt.SortOp | hlt.TopKOp, axis: int) -> None:
+    length = shape_of(op.x)[axis]
+    if length > LONGEST:
+        raise UnsupportedError(f"can't sort {length} elements: at most {LONGEST}", node=hlt.node_name(op))
 
 
 def _first(x: Value, axis: int, count: int) -> Value:
