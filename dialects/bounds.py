@@ -65,6 +65,14 @@ class Bounds:
             return None
         return values if all(value_of(extent, values) == number for extent, number in pairs) else None
 
+    def input_shapes(self, given: Sequence[Sequence[int] | None]) -> list[tuple[int, ...]]:
+        """The inputs' shapes, where dims that no given shape settles are in the middle of what they may be."""
+        values = {symbol.name: (symbol.low + symbol.high + 1) // 2 for symbol in self.symbols}
+        for shape, numbers in zip(self.inputs, given, strict=True):
+            symbols = map(plain_symbol, shape)
+            values |= {symbol.name: number for symbol, number in zip(symbols, numbers or ()) if symbol is not None}
+        return [tuple(value_of(extent, values) for extent in shape) for shape in self.inputs]
+
     def output_shapes(self, values: Mapping[str, int]) -> list[tuple[int, ...]]:
         """The outputs' shapes, the values of all dims given by name."""
         return [tuple(value_of(extent, values) for extent in shape) for shape in self.outputs]

@@ -185,8 +185,8 @@ class CompiledModel:
     def run(self, inputs: Feeds, out: Feeds | None = None) -> dict[str, Array]:
         """Run on arrays by name; returns the outputs by name.
 
-        ``out`` holds arrays to write outputs to: contiguous, of the right dtype and shape, of memory that no other
-        array here shares. Outputs without one are new arrays.
+        ``out`` holds arrays to write outputs to: contiguous, of the right dtype and shape, and apart from all others
+        in memory (which is looked at closely by `bind` alone: it takes time). Outputs without one are new arrays.
         """
         results = self._run(_naming(inputs), {} if out is None else _naming(out))
         return dict(zip([spec.name for spec in self.outputs], results))
@@ -244,7 +244,7 @@ class CompiledModel:
             sources.append(array)
         call = executable.call_for([array.shape for array in sources])
         sinks = self._sinks(executable, call, out)
-        if out:
+        if out and not {*map(id, sinks)}.isdisjoint(map(id, sources)):
             _check_apart(sinks, executable, sources)
         found = executable.session.run_raw([_address(a) for a in sources], [_address(a) for a in sinks], call.dims)
         return executable.trimmed(sinks, call, found)

@@ -6,6 +6,7 @@ import argparse
 import math
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mlc.errors import UsageError
@@ -201,10 +202,16 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def inputs_from(args: argparse.Namespace, model: CompiledModel | EmulatedModel) -> dict[str, Any]:
-    """Arrays for every input of ``model``: from files, the rest made up."""
+    """Arrays for every input of ``model``: from files, the rest made up, in the middle of bounds of dims."""
     from mlc.arrays import make, read_inputs
+    from mlc.model import CompiledModel
 
     given = read_inputs(args.input, [spec.name for spec in model.inputs])
-    rest = [spec for spec in model.inputs if spec.name not in given]
+    specs = model.inputs
+    bounds = model.executable.bounds if isinstance(model, CompiledModel) and model.is_static else None
+    if bounds:
+        shapes = bounds.input_shapes([given[spec.name].shape if spec.name in given else None for spec in specs])
+        specs = [replace(spec, shape=shape) for spec, shape in zip(specs, shapes)]
+    rest = [spec for spec in specs if spec.name not in given]
     made = make(rest, args.fill, args.seed)
     return {spec.name: given[spec.name] if spec.name in given else made[spec.name] for spec in model.inputs}

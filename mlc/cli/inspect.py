@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlc.cli.arguments import FIXED_IN_LIBRARIES, FIXED_IN_TEXT, add_model_arguments, refuse_flags, request_from
 from mlc.cli.show import show_json
+from mlc.dialects.bounds import Bounds
 from mlc.errors import printable
 
 if TYPE_CHECKING:
@@ -84,11 +86,14 @@ def _kernels(module: ModuleOp) -> list[dict[str, Any]]:
 
 def _text(report: dict[str, Any]) -> str:
     target, weights = report["target"], report["weights"]
+    bounds = Bounds.of_data(report["dims"]) if "dims" in report else None
     flops = report["extra"].get("flops", 0)
     lines = [
         f"model    {report['name']}",
-        *(f"in[{i}]    {_tensor(spec)}" for i, spec in enumerate(report["inputs"])),
-        *(f"out[{i}]   {_tensor(spec)}" for i, spec in enumerate(report["outputs"])),
+        *(f"in[{i}]    {text}" for i, text in enumerate(_tensors(report["inputs"], bounds and bounds.inputs))),
+        *(f"out[{i}]   {text}" for i, text in enumerate(_tensors(report["outputs"], bounds and bounds.outputs))),
+        *(f"dim      {s.name} in {s.low}..{s.high}" for s in (bounds.symbols if bounds else ())),
+        *(f"found    {s.name} in {s.low}..{s.high}, as it runs" for s in (bounds.found if bounds else ())),
         f"target   {target['name']} ({target['triple']}, {target['cpu'] or 'generic'})",
         f"threads  {report['extra'].get('threads', 1)}",
         *([f"flops    {flops:,}"] if flops else []),
@@ -104,5 +109,7 @@ def _text(report: dict[str, Any]) -> str:
     return "\n".join(map(printable, lines))
 
 
-def _tensor(spec: dict[str, Any]) -> str:
-    return f"{spec['name']}: {spec['dtype']} {'x'.join(map(str, spec['shape'])) or 'scalar'}"
+def _tensors(specs: Sequence[dict[str, Any]], shapes: Sequence[Sequence[int]] | None) -> list[str]:
+    """Tensors as text; ``shapes`` are the true ones where dims have bounds."""
+    found = shapes or [spec["shape"] for spec in specs]
+    return [f"{s['name']}: {s['dtype']} {'x'.join(map(str, shape)) or 'scalar'}" for s, shape in zip(specs, found)]

@@ -243,6 +243,23 @@ def test_symbolic_dims(tmp_path: Path, capsys: Capture) -> None:
     assert not (tmp_path / "t.so").exists()
 
 
+def test_dims_within_bounds(tmp_path: Path, capsys: Capture) -> None:
+    """Made-up inputs have extents within the bounds, and not the largest: padding counts."""
+    path, library = str(tmp_path / "s.onnx"), str(tmp_path / "s.so")
+    Path(path).write_bytes(perceptron("batch").SerializeToString())
+    assert main(["compile", path, "--dim=batch=1..6", "-o", library]) == 0
+    for command in (["verify", path, "--dim=batch=1..6"], ["run", library], ["bench", library, "--iterations=2"]):
+        assert main(command) == 0
+    out = capsys.readouterr().out
+    assert "y [4x4]" in out
+    assert "y: dtype float32, shape [4, 4]" in out
+    for command in (["inspect", path, "--dim=batch=1..6"], ["inspect", library]):
+        assert main(command) == 0
+        out = capsys.readouterr().out
+        assert "in[0]    x: float32 batchx8" in out
+        assert "dim      batch in 1..6" in out
+
+
 Bad = Callable[[Path, str], list[str]]
 
 

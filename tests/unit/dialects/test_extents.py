@@ -120,6 +120,7 @@ def test_shapes_tell_the_dims() -> None:
     bounds = Bounds((SEQ, PAST), (), ((seq, 4), (past,), (seq + past,)), ((seq * 2,),))
     assert bounds.solve([(3, 4), (2,), (5,)]) == {"seq": 3, "past": 2}
     assert bounds.output_shapes({"seq": 3, "past": 2}) == [(6,)]
+    assert bounds.input_shapes([None, (2,), None]) == [(5, 4), (2,), (7,)]
     assert bounds.solve([(3, 4), (2,), (6,)]) is None
     assert bounds.solve([(10, 4), (2,), (12,)]) is None
     assert bounds.solve([(3,), (2,), (5,)]) is None
