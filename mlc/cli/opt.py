@@ -124,11 +124,12 @@ def parse_module(chunk: Chunk, context: Context) -> ModuleOp:
 
 
 def _parse(chunk: Chunk, context: Context) -> ModuleOp:
-    from xdsl.parser import Parser
     from xdsl.utils.exceptions import ParseError
 
+    from mlc.text import TextParser
+
     try:
-        return Parser(context, chunk.text, chunk.name).parse_module()
+        return TextParser(context, chunk.text, chunk.name).parse_module()
     except ParseError as error:
         at = error.span.get_location()
         raise ModelError(_one_line(error.msg), node=f"{at.file}:{at.line + chunk.line}:{at.col}") from error

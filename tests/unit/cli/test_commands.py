@@ -58,6 +58,16 @@ def test_opt_reads_standard_input(capsys: pytest.CaptureFixture[str], monkeypatc
     assert capsys.readouterr().out == MODULE
 
 
+def test_opt_keeps_escaped_strings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = 'builtin.module attributes {a = "\\C3\\A9\\0A", b = [{c = "\\E5\\A4\\A7"}]} {\n}\n'
+    (tmp_path / "m.mlir").write_text(text)
+    assert main(["opt", str(tmp_path / "m.mlir")]) == 0
+    assert capsys.readouterr().out == text
+    (tmp_path / "m.mlir").write_text(text.replace("\\A9", "\\FF"))
+    assert main(["opt", str(tmp_path / "m.mlir")]) == 1
+    assert "this string is no UTF-8" in capsys.readouterr().err
+
+
 def test_opt_writes_a_file(tmp_path: Path) -> None:
     (tmp_path / "in.mlir").write_text("builtin.module {}")
     assert main(["opt", str(tmp_path / "in.mlir"), "-o", str(tmp_path / "out.mlir")]) == 0

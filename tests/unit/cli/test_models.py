@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 import mlc
 from mlc.cli.main import main
 from mlc.dialects.weights import WeightStore
-from mlc.testing.onnx_models import cyclic, perceptron, unary
+from mlc.testing.onnx_models import cyclic, perceptron, small_model, unary
 
 X = np.random.default_rng(1).standard_normal((2, 8)).astype(np.float32)
 Capture = pytest.CaptureFixture[str]
@@ -84,6 +84,23 @@ def test_every_text_stage_can_be_resumed(stage: str, model: str, tmp_path: Path,
     np.testing.assert_array_equal(mlc.load(tmp_path / "n.so")(X)[1], X + X)
     assert main(["verify", model, f"--against={tmp_path / 'n.so'}"]) == 0
     capsys.readouterr()
+
+
+@pytest.mark.parametrize("stage", ["graph", "fused", "kernels", "scheduled"])
+def test_names_of_any_characters_are_resumed(stage: str, tmp_path: Path) -> None:
+    proto = small_model(
+        [helper.make_node("MatMul", ["Größe 大", 'w\n"\\'], ["résultat"], name="乘\x01")],
+        {"Größe 大": (2, 8)},
+        {"résultat": (2, 4)},
+    )
+    proto.graph.initializer[0].name = 'w\n"\\'
+    model = written(tmp_path, proto.SerializeToString())
+    assert main(["compile", model, f"--emit={stage}", "-o", str(tmp_path / "s")]) == 0
+    (text,) = tmp_path.glob("s.*.mlir")
+    assert main(["compile", str(text), "-o", str(tmp_path / "r.so")]) == 0
+    net = mlc.load(tmp_path / "r.so")
+    assert [spec.name for spec in (*net.inputs, *net.outputs)] == ["Größe 大", "résultat"]
+    np.testing.assert_allclose(net(X), X @ numpy_helper.to_array(proto.graph.initializer[0]), rtol=1e-5)
 
 
 def test_what_is_past_a_stage_does_not_go_back(model: str, tmp_path: Path, capsys: Capture) -> None:
