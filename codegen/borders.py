@@ -6,12 +6,13 @@ copies the valid part of each bounded output from its storage.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
+from mlc.codegen.emit.extents import extent_value
 from mlc.codegen.runtime import context as ctx
 from mlc.dialects.bounds import Bounds
 from mlc.dialects.extents import Extent, Symbol, capacities
@@ -104,45 +105,6 @@ class _Code:
         self.block(f"{name}.end")
 
 
-class _Term:
-    """A number in the code, with the operators that extents are made of."""
-
-    def __init__(self, code: _Code, text: str | int) -> None:
-        self.code, self.text = code, text
-
-    def _apply(self, operation: str, other: _Term | int) -> _Term:
-        return _Term(self.code, self.code.arithmetic(operation, self.text, _text(other)))
-
-    def __add__(self, other: _Term | int) -> _Term:
-        return self._apply("add", other)
-
-    __radd__ = __add__
-
-    def __mul__(self, other: _Term | int) -> _Term:
-        return self._apply("mul", other)
-
-    __rmul__ = __mul__
-
-    def __floordiv__(self, other: _Term | int) -> _Term:
-        """Towards minus infinity; the divisor is positive."""
-        quotient, rest = self._apply("sdiv", other), self._apply("srem", other)
-        below = self.code.arithmetic("icmp slt", rest.text, 0)
-        one = self.code.define(f"zext i1 {below} to {self.code.word}")
-        return quotient._apply("sub", _Term(self.code, one))
-
-
-def _text(value: _Term | int) -> str | int:
-    return value.text if isinstance(value, _Term) else value
-
-
-def _chosen(code: _Code, comparison: str) -> Callable[[_Term | int, _Term | int], _Term]:
-    def choose(a: _Term | int, b: _Term | int) -> _Term:
-        first = code.arithmetic(f"icmp {comparison}", _text(a), _text(b))
-        return _Term(code, code.define(f"select i1 {first}, {code.word} {_text(a)}, {code.word} {_text(b)}"))
-
-    return choose
-
-
 def border_ir(program: Program, borders: Borders, unwind: str) -> str:
     """NAME_run_frame of a program with bounded dims, around NAME_execute."""
     name, word = program.name, program.target.index
@@ -207,15 +169,8 @@ def _move(code: _Code, name: str, border: Border, values: dict[Symbol, str], are
     table = code.pointer("%frame", ctx.FRAME_INPUTS if border.side == "input" else ctx.FRAME_OUTPUTS)
     slot = code.define(f"getelementptr ptr, ptr {table}, {code.word} {border.index}")
     dense = code.define(f"load ptr, ptr {slot}")
-    extents = [_extent(code, extent, values) for extent in border.shape]
+    extents = [extent_value(code, extent, values) for extent in border.shape]
     _Mover(code, name, border, extents, dense, code.at(arena, border.offset)).run()
-
-
-def _extent(code: _Code, extent: int, values: dict[Symbol, str]) -> str | int:
-    if not isinstance(extent, Extent):
-        return extent
-    terms = {symbol: _Term(code, value) for symbol, value in values.items()}
-    return _text(extent.evaluate(terms.__getitem__, _chosen(code, "slt"), _chosen(code, "sgt")))
 
 
 class _Mover:

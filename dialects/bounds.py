@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlc.dialects.extents import Extent, Symbol, dim, parse_extent, value_of
 from mlc.errors import ModelError, UsageError
+
+if TYPE_CHECKING:
+    from xdsl.dialects.builtin import ModuleOp
+
+BOUNDS = "mlc.bounds"
+"""Attribute of a module: its bounds of dims as JSON."""
 
 
 @dataclass(frozen=True)
@@ -88,3 +95,19 @@ def plain_symbol(extent: int) -> Symbol | None:
         return None
     symbols = list(extent.symbols)
     return symbols[0] if len(symbols) == 1 and extent == dim(symbols[0]) else None
+
+
+def bounds_of(module: ModuleOp) -> Bounds | None:
+    """The bounds of dims that a module's attributes tell of; None when all its shapes are fixed.
+
+    Raises ModelError for an attribute that is no bounds.
+    """
+    from xdsl.dialects.builtin import StringAttr
+
+    found = module.attributes.get(BOUNDS)
+    if found is None:
+        return None
+    try:
+        return Bounds.of_data(json.loads(found.data if isinstance(found, StringAttr) else ""))
+    except ValueError as error:
+        raise ModelError(f"attribute {BOUNDS!r} is no JSON text: {error}") from error

@@ -49,7 +49,8 @@ class Composed:
 
     def __str__(self) -> str:
         if self.kind == "//":
-            return f"({self.a})//{self.b}"
+            divisor = str(self.b)
+            return f"({self.a})//{divisor if divisor.isidentifier() or divisor.isdigit() else f'({divisor})'}"
         return f"{self.kind}({self.a}, {self.b})"
 
     @property
@@ -135,7 +136,8 @@ class Extent(_Number):
         text = ""
         for monomial, factor in self.terms:
             sign = ("-" if factor < 0 else "") if not text else (" - " if factor < 0 else " + ")
-            names = "*".join(map(str, monomial))
+            single = len(monomial) == 1 and abs(factor) == 1
+            names = "*".join(str(a) if single or not _divides(a) else f"({a})" for a in monomial)
             magnitude = "" if abs(factor) == 1 and names else str(abs(factor))
             text += sign + "*".join(filter(None, (magnitude, names)))
         return text or "0"
@@ -290,6 +292,10 @@ def _chosen(kind: str, a: int, b: int) -> int:
     if difference.high <= 0 or difference.low >= 0:
         return (a if difference.high <= 0 else b) if kind == "min" else (b if difference.high <= 0 else a)
     return _simple({(Composed(kind, _extent(a), _extent(b)),): 1})
+
+
+def _divides(atom: Atom) -> bool:
+    return isinstance(atom, Composed) and atom.kind == "//"
 
 
 def _symbols_of(atom: Atom) -> frozenset[Symbol]:

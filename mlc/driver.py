@@ -23,7 +23,7 @@ from mlc.codegen.artefact import Artefact
 from mlc.codegen.object import compile_ir, warm_up
 from mlc.codegen.program import Program, program_ir
 from mlc.codegen.weights import WeightsImage
-from mlc.dialects.bounds import Bounds
+from mlc.dialects.bounds import BOUNDS, Bounds
 from mlc.errors import ModelError, UnsupportedError, UsageError
 from mlc.pass_manager import PassManager, Watch
 from mlc.registry import make_context
@@ -49,7 +49,6 @@ MOST_GROWTH = 16
 
 _SIGNATURE = ("mlc.inputs", "mlc.outputs")
 _FLOPS = "mlc.flops"
-_BOUNDS = "mlc.bounds"
 
 
 @dataclass
@@ -144,7 +143,7 @@ class Compilation:
         if self.flops:
             self.module.attributes[_FLOPS] = IntegerAttr(self.flops, i64)
         if self.bounds:
-            self.module.attributes[_BOUNDS] = StringAttr(json.dumps(self.bounds.to_data()))
+            self.module.attributes[BOUNDS] = StringAttr(json.dumps(self.bounds.to_data()))
 
 
 def signature_of(module: ModuleOp) -> tuple[Names, Names]:
@@ -162,17 +161,6 @@ def flops_of(module: ModuleOp) -> int:
     """The floating-point operations that a module's attributes tell of; 0 when they don't."""
     found = module.attributes.get(_FLOPS)
     return found.value.data if isinstance(found, IntegerAttr) else 0
-
-
-def bounds_of(module: ModuleOp) -> Bounds | None:
-    """The bounds of dims that a module's attributes tell of; None when all its shapes are fixed."""
-    found = module.attributes.get(_BOUNDS)
-    if found is None:
-        return None
-    try:
-        return Bounds.of_data(json.loads(found.data if isinstance(found, StringAttr) else ""))
-    except ValueError as error:
-        raise ModelError(f"attribute {_BOUNDS!r} is no JSON text: {error}") from error
 
 
 def _named(entry: object) -> tuple[str, str]:

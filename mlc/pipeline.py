@@ -105,6 +105,8 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     from mlc.lowering.loops.find_inplace import FindInplacePass
     from mlc.lowering.loops.fuse import FusePass
     from mlc.lowering.loops.hoist_packs import HoistPacksPass
+    from mlc.lowering.loops.limit_trips import LimitTripsPass
+    from mlc.lowering.loops.mark_bounded import MarkBoundedPass
     from mlc.lowering.loops.nest import NestPass
     from mlc.lowering.loops.pack import PackPass
     from mlc.lowering.loops.pack_inputs import PackInputsPass
@@ -119,9 +121,12 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
 
     name = options.target.designation
     yield FusePass()
+    yield MarkBoundedPass()
     yield CollapsePass()
     yield PackInputsPass(target=name)
     yield AssignSchedulesPass(target=name)
+    if options.target.kind == "cpu":
+        yield LimitTripsPass()
     if not options.strict:
         yield SeedAccumulatorsPass()
     yield ExpandMathPass(strict=options.strict)

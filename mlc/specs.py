@@ -44,10 +44,21 @@ def check_kernels(module: ModuleOp) -> None:
 
 def check_scheduled(module: ModuleOp) -> None:
     """A scheduled program: kernels are loops around tiles, and tiles hold what can be emitted."""
-    from mlc.dialects.loop import ForOp, KernelOp, MergeOp, ParallelOp, PrefetchOp, ScratchOp, TileOp, YieldOp
+    from mlc.dialects.loop import (
+        ExtentOp,
+        ForOp,
+        KernelOp,
+        MergeOp,
+        ParallelOp,
+        PrefetchOp,
+        ScratchOp,
+        TileOp,
+        TripsOp,
+        YieldOp,
+    )
     from mlc.lowering.loops.expand_math import EXPANSIONS
 
-    structure = (ForOp, MergeOp, ParallelOp, PrefetchOp, ScratchOp, TileOp, YieldOp)
+    structure = (ExtentOp, TripsOp, ForOp, MergeOp, ParallelOp, PrefetchOp, ScratchOp, TileOp, YieldOp)
     for kernel in module.ops:
         if not isinstance(kernel, KernelOp):
             continue

@@ -17,9 +17,10 @@ from mlc import knobs
 from mlc.codegen.image import write_atomic
 from mlc.codegen.object import compile_assembly
 from mlc.codegen.program import program_ir
+from mlc.dialects.bounds import bounds_of
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
-from mlc.driver import TEXT_STAGES, Compilation, bounds_of, flops_of, identifier, signature_of
+from mlc.driver import TEXT_STAGES, Compilation, flops_of, identifier, signature_of
 from mlc.errors import ModelError, UsageError
 from mlc.pass_manager import PassManager, Watch, print_ir
 from mlc.pipeline import STAGES, Options

@@ -6,13 +6,15 @@ shares one ``getelementptr`` in that loop's header; what is left inside tiles ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from math import prod
 from typing import TypeAlias
 
 from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Block, Operation, SSAValue
 
+from mlc.codegen.emit.extents import emit_extent, emit_trips
 from mlc.codegen.emit.lanes import Lanes
 from mlc.codegen.emit.merge import emit_merge
 from mlc.codegen.emit.subscripts import Checks
@@ -22,6 +24,7 @@ from mlc.codegen.emit.writer import Writer, spelling
 from mlc.codegen.targets import Target
 from mlc.dialects.loop import (
     Access,
+    ExtentOp,
     ForOp,
     KernelOp,
     MergeOp,
@@ -30,6 +33,7 @@ from mlc.dialects.loop import (
     ScratchOp,
     TileOp,
     TileType,
+    TripsOp,
     YieldOp,
     buffer_type,
     tile_type,
@@ -169,6 +173,10 @@ class FunctionEmitter:
                 self._prefetch(op)
             case ScratchOp():
                 self._scratch(op)
+            case ExtentOp():
+                self.ivs[op.result] = emit_extent(self.out, self.target, op, self.pointers[op.dims, ()])
+            case TripsOp():
+                self._trips(op)
             case _:
                 raise InternalError(f"{op.name} is not in a form that can be emitted")
 
@@ -200,7 +208,36 @@ class FunctionEmitter:
         self.out.call("void", "llvm.prefetch.p0", arguments)
 
     def _for(self, op: ForOp) -> None:
-        self._loop(op.body.block, "0", str(op.count.value.data), op)
+        if op.trips is None:
+            self._loop(op.body.block, "0", str(op.count.value.data), op)
+            return
+        before, inits = self.block, [self.tiles[t] for t in op.inits]
+        with self._unless_empty("0", self.ivs[op.trips]):
+            self._loop(op.body.block, "0", self.ivs[op.trips], op)
+            after = self.block
+        for result, init in zip(op.res, inits):
+            last, type_ = self.tiles[result], _vector_type(tile_type(result))
+            self.tiles[result] = {
+                k: self.out.value(f"phi {type_} [{init[k]}, %{before}], [{last[k]}, %{after}]") for k in init
+            }
+
+    @contextmanager
+    def _unless_empty(self, low: str, high: str) -> Generator[None]:
+        """What is written inside runs if there are tiles from ``low`` to ``high``."""
+        body, done = self.out.label(), self.out.label()
+        guard = self.out.value(f"icmp slt {self.index} {low}, {high}")
+        self.out.emit(f"  br i1 {guard}, label %{body}, label %{done}\n{body}:")
+        self.block = body
+        yield
+        self.out.emit(f"  br label %{done}\n{done}:")
+        self.block = done
+
+    def _trips(self, op: TripsOp) -> None:
+        """The number of tiles below a limit, which is counted from where the loops around stand."""
+        limit = self.ivs[op.limit]
+        for iv, step in zip(op.ivs, op.steps.get_values(), strict=True):
+            limit = self.out.value(f"sub {self.index} {limit}, {self._scaled(self.ivs[iv], step)}")
+        self.ivs[op.result] = emit_trips(self.out, self.target, limit, op.tiles.data)
 
     def _parallel(self, op: ParallelOp) -> None:
         """The share of this thread: its tiles of all, cut to this run."""
@@ -208,17 +245,15 @@ class FunctionEmitter:
             self._bound(op)
             return
         first, count, total = op.first.value.data, op.count.value.data, op.tiles.value.data
-        low, high = self.shares[total]
-        if first or count != total:
-            low = self._clamp(low, first, count)
-            high = self._clamp(high, first, count)
-        body, done = self.out.label(), self.out.label()
-        guard = self.out.value(f"icmp slt {self.index} {low}, {high}")
-        self.out.emit(f"  br i1 {guard}, label %{body}, label %{done}\n{body}:")
-        self.block = body
-        self._loop(op.body.block, low, high, None)
-        self.out.emit(f"  br label %{done}\n{done}:")
-        self.block = done
+        if op.trips:
+            before, own, there = (self.ivs[value] for value in op.trips)
+            low, high = (self._clamp(end, before, own) for end in self._share(there))
+        else:
+            low, high = self.shares[total]
+            if first or count != total:
+                low, high = (self._clamp(end, first, count) for end in (low, high))
+        with self._unless_empty(low, high):
+            self._loop(op.body.block, low, high, None)
 
     def _bound(self, op: ParallelOp) -> None:
         """The tile whose number this block or thread has, if there is one."""
@@ -246,7 +281,7 @@ class FunctionEmitter:
             raise InternalError(f"a parallel loop is bound to nothing that {self.target.name} has")
         return self.out.value(f"zext i32 {self.out.call('i32', intrinsic, [])} to {self.index}")
 
-    def _clamp(self, value: str, first: int, count: int) -> str:
+    def _clamp(self, value: str, first: int | str, count: int | str) -> str:
         moved = self.out.value(f"sub {self.index} {value}, {first}")
         return self._extremum("smin", self._extremum("smax", moved, "0"), str(count))
 
@@ -258,10 +293,10 @@ class FunctionEmitter:
         if self.target.kind == "gpu":
             return
         for op in block.walk():
-            if isinstance(op, ParallelOp) and op.tiles.value.data not in self.shares:
+            if isinstance(op, ParallelOp) and not op.trips and op.tiles.value.data not in self.shares:
                 self.shares[op.tiles.value.data] = self._share(op.tiles.value.data)
 
-    def _share(self, total: int) -> tuple[str, str]:
+    def _share(self, total: int | str) -> tuple[str, str]:
         """Where this thread's tiles begin and end: all threads have as many, the first ones one more of the rest."""
         index = self.index
         element = IntegerType(8 * self.target.pointer_bytes)

@@ -194,6 +194,12 @@ def _evaluate(op: Operation, env: Mapping[SSAValue, Array], values: Mapping[str,
     return to_double(value) if value.dtype.kind in "iu" and dtype.kind not in "iub" else value
 
 
+def evaluate_operation(op: Operation, operands: Sequence[Array]) -> Array:
+    """What one scalar operation gives for these operands."""
+    value = _evaluate(op, dict(zip(op.operands, operands, strict=True)), {})
+    return settle(value, op.results[0].type, widen=False)
+
+
 def evaluate_constants(block: Block, values: Mapping[SSAValue, Array]) -> list[Array] | None:
     """What a region yields when its arguments have these values; None where it depends on anything else."""
     known = set(values)

@@ -20,6 +20,16 @@ from mlc.dialects.loop.attrs import (
 )
 from mlc.dialects.loop.common import INDEX, block_of, buffer_type, index_attr, segments, tile_type
 from mlc.dialects.loop.compute import ComputeOp, GeluOp, IndexOp, LdexpOp, RemfOp, YieldOp
+from mlc.dialects.loop.extent import (
+    Amount,
+    AmountAttr,
+    ExtentOp,
+    Limits,
+    LimitsAttr,
+    Tiles,
+    TilesAttr,
+    TripsOp,
+)
 from mlc.dialects.loop.kernel import KernelOp, PackOp, ScratchOp
 from mlc.dialects.loop.nest import ForOp, MergeOp, ParallelOp, PrefetchOp, TileOp
 from mlc.dialects.loop.program import COUNTER, STATUS, BufferOp, CallOp, ConstantOp, IfOp, RepeatOp, StatusOp, ViewOp
@@ -33,6 +43,8 @@ LOOP = Dialect(
         ComputeOp,
         YieldOp,
         IndexOp,
+        ExtentOp,
+        TripsOp,
         ForOp,
         ParallelOp,
         TileOp,
@@ -49,7 +61,19 @@ LOOP = Dialect(
         IfOp,
         RepeatOp,
     ],
-    [DimsAttr, MapAttr, ScheduleAttr, AxesAttr, ReachAttr, AccessAttr, TableAttr, TileType],
+    [
+        DimsAttr,
+        MapAttr,
+        ScheduleAttr,
+        AxesAttr,
+        ReachAttr,
+        AccessAttr,
+        TableAttr,
+        LimitsAttr,
+        AmountAttr,
+        TilesAttr,
+        TileType,
+    ],
 )
 
 __all__ = [
@@ -59,6 +83,8 @@ __all__ = [
     "STATUS",
     "Access",
     "AccessAttr",
+    "Amount",
+    "AmountAttr",
     "AxesAttr",
     "Axis",
     "BufferOp",
@@ -67,6 +93,7 @@ __all__ = [
     "ConstantOp",
     "Dim",
     "DimsAttr",
+    "ExtentOp",
     "ForOp",
     "GeluOp",
     "IfOp",
@@ -74,6 +101,8 @@ __all__ = [
     "KernelOp",
     "LdexpOp",
     "Level",
+    "Limits",
+    "LimitsAttr",
     "MapAttr",
     "MergeOp",
     "PackOp",
@@ -90,6 +119,9 @@ __all__ = [
     "TableAttr",
     "TileOp",
     "TileType",
+    "Tiles",
+    "TilesAttr",
+    "TripsOp",
     "ViewOp",
     "YieldOp",
     "block_of",

@@ -28,6 +28,7 @@ from xdsl.utils.exceptions import VerifyException
 from mlc.dialects.loop.affine import subscripts_of
 from mlc.dialects.loop.attrs import DimsAttr, MapAttr, ReachAttr, ScheduleAttr
 from mlc.dialects.loop.common import block_of, segments
+from mlc.dialects.loop.extent import LimitsAttr
 
 
 @irdl_op_definition
@@ -45,6 +46,8 @@ class ComputeOp(IRDLOperation):
     Before `split`, ``maps`` holds one ``#loop.map`` per operand, in order; after it, ``reach`` holds the
     byte coefficients of every schedule level instead. After `select_rows` the compute is ``joined``: ``map`` also
     takes the accumulators and yields them folded.
+
+    With ``limits``, points at which a dim reaches its limit may be left out: nothing needs what they compute.
     """
 
     name = "loop.compute"
@@ -57,6 +60,7 @@ class ComputeOp(IRDLOperation):
     reach = opt_prop_def(ArrayAttr[ReachAttr])
     schedule = opt_prop_def(ScheduleAttr)
     joined = opt_prop_def(UnitAttr)
+    limits = opt_prop_def(LimitsAttr)
     init = region_def()
     map = region_def()
     combine = region_def()
@@ -65,8 +69,8 @@ class ComputeOp(IRDLOperation):
     assembly_format = (
         "`ins` `(` ($ins^ `:` type($ins))? `)` `outs` `(` ($outs^ `:` type($outs))? `)` "
         "(`elems` `(` $elems^ `:` type($elems) `)`)? "
-        "(`subscripts` `(` $subscripts^ `:` type($subscripts) `)`)? `dims` $dims (`schedule` $schedule^)? "
-        "(`maps` $maps^)? (`reach` $reach^)? attr-dict-with-keyword "
+        "(`subscripts` `(` $subscripts^ `:` type($subscripts) `)`)? `dims` $dims (`limits` $limits^)? "
+        "(`schedule` $schedule^)? (`maps` $maps^)? (`reach` $reach^)? attr-dict-with-keyword "
         "`init` $init `map` $map `combine` $combine `finish` $finish"
     )
 

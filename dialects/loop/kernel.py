@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import DenseArrayBase, MemRefType, SymbolNameConstraint, UnitAttr, i64
+from xdsl.dialects.builtin import DenseArrayBase, IntegerAttr, MemRefType, SymbolNameConstraint, UnitAttr, i64
 from xdsl.ir import BlockArgument, SSAValue
 from xdsl.irdl import (
     IRDLOperation,
@@ -33,7 +33,8 @@ class KernelOp(IRDLOperation):
 
     ``weights`` numbers the arguments that are constants: those may be packed when the kernel is built. With
     ``checked``, the last argument is a ``memref<1xi32>``: the kernel stores INDEX_RANGE there when a subscript lies
-    outside its extent (and goes on with an element inside).
+    outside its extent (and goes on with an element inside). ``extents`` is the number of the argument that holds the
+    dims of the call, which the limits of its computes depend on.
     """
 
     name = "loop.kernel"
@@ -41,6 +42,7 @@ class KernelOp(IRDLOperation):
     shared = opt_prop_def(ScheduleAttr)
     weights = opt_prop_def(DenseArrayBase.constr(i64))
     checked = opt_prop_def(UnitAttr)
+    extents = opt_prop_def(IntegerAttr)
     body = region_def("single_block")
     traits = traits_def(NoTerminator(), IsolatedFromAbove(), SymbolOpInterface())
     irdl_options = (ParsePropInAttrDict(),)

@@ -12,6 +12,7 @@ from xdsl.irdl import (
     ParsePropInAttrDict,
     irdl_op_definition,
     operand_def,
+    opt_operand_def,
     opt_prop_def,
     prop_def,
     region_def,
@@ -23,7 +24,7 @@ from xdsl.traits import Pure
 from xdsl.utils.exceptions import VerifyException
 
 from mlc.dialects.loop.attrs import AccessAttr, AxesAttr, TileType
-from mlc.dialects.loop.common import index_attr
+from mlc.dialects.loop.common import index_attr, segments
 from mlc.dialects.loop.compute import YieldOp
 
 
@@ -31,30 +32,37 @@ from mlc.dialects.loop.compute import YieldOp
 class ForOp(IRDLOperation):
     """A loop over ``count`` tiles, its induction variable 0 to ``count - 1``; it may carry register tiles.
 
+    With ``trips`` it runs that often, which is not more than ``count`` and may be never.
+
     %r = loop.for 192 : index carry(%i : !loop.tile<...>) -> !loop.tile<...> { ^bb0(%k: index, %t: ...): ... }
     """
 
     name = "loop.for"
     count = prop_def(IntegerAttr)
+    trips = opt_operand_def(IndexType)
     inits = var_operand_def(TileType)
     res = var_result_def(TileType)
     body = region_def("single_block")
-    irdl_options = (ParsePropInAttrDict(),)
-    assembly_format = "$count (`carry` `(` $inits^ `:` type($inits) `)` `->` type($res))? attr-dict-with-keyword $body"
+    irdl_options = (AttrSizedOperandSegments(as_property=True), ParsePropInAttrDict())
+    assembly_format = (
+        "$count (`upto` $trips^)? (`carry` `(` $inits^ `:` type($inits) `)` `->` type($res))? "
+        "attr-dict-with-keyword $body"
+    )
 
     @classmethod
-    def make(cls, count: int, body: Block, inits: Sequence[SSAValue] = ()) -> ForOp:
+    def make(cls, count: int, body: Block, inits: Sequence[SSAValue] = (), trips: SSAValue | None = None) -> ForOp:
         """A loop around ``body``, whose arguments are the induction variable and the carried tiles."""
+        first = () if trips is None else (trips,)
         return cls.create(
-            operands=inits,
+            operands=[*first, *inits],
             result_types=[v.type for v in inits],
-            properties={"count": index_attr(count)},
+            properties={"count": index_attr(count), "operandSegmentSizes": segments(len(first), len(inits))},
             regions=[Region(body)],
         )
 
     def verify_(self) -> None:
         if self.count.value.data < 1:
-            raise VerifyException("[for_count] a loop runs at least once")
+            raise VerifyException("[for_count] a loop has at least one tile")
         last = self.body.block.last_op
         if not isinstance(last, YieldOp) or len(last.values) != len(self.res):
             raise VerifyException("[for_yield] the body yields one value per result")
@@ -66,20 +74,26 @@ class ParallelOp(IRDLOperation):
 
     It runs tiles ``first .. first + count - 1`` of a dim that has ``tiles`` in all; thread ``t`` of ``n`` takes the
     tiles from ``tiles*t/n`` to ``tiles*(t+1)/n``. Loops over the same dim with another tile size are further
-    operations with their own ``first``. The induction variable counts from 0 within this operation.
+    operations with their own ``first``. The induction variable counts from 0 within this operation. ``trips`` are
+    the tiles that are there in this call where a dim may end early: those before this operation's, its own, and all.
     """
 
     name = "loop.parallel"
     first = prop_def(IntegerAttr)
     count = prop_def(IntegerAttr)
     tiles = prop_def(IntegerAttr)
+    trips = var_operand_def(IndexType)
     bind = opt_prop_def(StringAttr)
     body = region_def("single_block")
     irdl_options = (ParsePropInAttrDict(),)
-    assembly_format = "$first `+` $count `of` $tiles (`on` $bind^)? attr-dict-with-keyword $body"
+    assembly_format = (
+        "$first `+` $count `of` $tiles (`upto` `(` $trips^ `)`)? (`on` $bind^)? attr-dict-with-keyword $body"
+    )
 
     @classmethod
-    def make(cls, first: int, count: int, tiles: int, body: Block, bind: str = "") -> ParallelOp:
+    def make(
+        cls, first: int, count: int, tiles: int, body: Block, bind: str = "", trips: Sequence[SSAValue] = ()
+    ) -> ParallelOp:
         """A parallel loop around ``body``, whose argument is the induction variable."""
         properties: dict[str, Attribute] = {
             "first": index_attr(first),
@@ -88,12 +102,14 @@ class ParallelOp(IRDLOperation):
         }
         if bind:
             properties["bind"] = StringAttr(bind)
-        return cls.create(properties=properties, regions=[Region(body)])
+        return cls.create(operands=trips, properties=properties, regions=[Region(body)])
 
     def verify_(self) -> None:
         first, count, tiles = self.first.value.data, self.count.value.data, self.tiles.value.data
         if first < 0 or count < 1 or first + count > tiles:
             raise VerifyException("[parallel_range] first + count lies within tiles")
+        if len(self.trips) not in (0, 3):
+            raise VerifyException("[parallel_trips] trips are the tiles before, its own, and all")
 
 
 @irdl_op_definition

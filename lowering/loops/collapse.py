@@ -20,6 +20,7 @@ from xdsl.passes import ModulePass
 from mlc.dialects.loop import ComputeOp, Dim, DimsAttr, IndexOp, KernelOp, MapAttr, buffer_type
 from mlc.dialects.loop.affine import Expr, constant, dim, floordiv, mod, quotient_dims
 from mlc.lowering.loops.draft import compose
+from mlc.lowering.loops.mark_bounded import bounded_dims
 from mlc.lowering.loops.split import address
 
 
@@ -96,6 +97,8 @@ def _walks_as_one(op: ComputeOp, exprs: Sequence[Expr], outer: str, inner: str) 
     """Whether a step of ``outer`` is as far as all of ``inner``, in every address."""
     extents, kinds = op.dims.extents, op.dims.kinds
     if outer not in extents or inner not in extents or kinds[outer] != kinds[inner] or kinds[outer] == "s":
+        return False
+    if inner in bounded_dims(op):
         return False
     for expr in exprs:
         if {outer, inner} & quotient_dims(expr):

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import NamedTuple
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, DenseArrayBase, IntegerAttr, ModuleOp, StringAttr, UnitAttr, i64
@@ -41,38 +40,17 @@ from mlc.dialects.loop import (
     segments,
 )
 from mlc.lowering.loops.levels import Run, Span, ceil_div, runs, spans
-
-
-class Position(NamedTuple):
-    """Where a loop level stands: the tiles before this run, its step, and the induction variable if it loops."""
-
-    key: str
-    dim: str
-    start: int
-    step: int
-    nominal: int
-    iv: SSAValue | None
-
-
-@dataclass(frozen=True)
-class Place:
-    """The loops around a point of the nest: what each dim has left, and the loop levels passed."""
-
-    extents: dict[str, int]
-    loops: tuple[Position, ...]
-
-    def inside(self, span: Span, run: Run, iv: SSAValue | None) -> Place:
-        """The place inside a loop over the tiles of a run; without ``iv``, inside its only tile."""
-        position = Position(span.key, span.level.dim, run.start, run.step, span.step, iv)
-        return Place({**self.extents, span.level.dim: run.step}, (*self.loops, position))
+from mlc.lowering.loops.place import Ends, Place
 
 
 class Nest:
     """Builds the nest of one compute."""
 
-    def __init__(self, op: ComputeOp, shared: Sequence[Level] = (), number: int = 0) -> None:
+    def __init__(self, op: ComputeOp, ends: Ends, shared: Sequence[Level] = (), number: int = 0) -> None:
         assert op.reach is not None and op.schedule is not None
         self.op = op
+        self.ends = ends
+        self.limits = ends.of(op)
         self.number = number
         self.plan = op.schedule.data
         names = op.dims.extents
@@ -118,7 +96,9 @@ class Nest:
                 self._build(body, depth + 1, place.inside(span, run, body.args[0]), None)
                 block.add_op(_bound_loop(tiles, number, span.level, body))
                 continue
-            if run.count == 1:
+            limit = self.limits.get(span.level.dim)
+            trips = self.ends.trips(block, limit, place, span.level.dim, run) if limit is not None else None
+            if run.count == 1 and trips is None:
                 accs = self._build(block, depth + 1, place.inside(span, run, None), accs)
                 continue
             types = [INDEX, *(a.type for a in accs or ())]
@@ -126,7 +106,7 @@ class Nest:
             inner = place.inside(span, run, body.args[0])
             result = self._build(body, depth + 1, inner, list(body.args[1:]) if accs is not None else None)
             body.add_op(YieldOp.of(*(result or ())))
-            loop = ForOp.make(run.count, body, accs or ())
+            loop = ForOp.make(run.count, body, accs or (), trips)
             _label(loop, f"{self.number}:{span.key}", self.kinds[span.level.dim])
             block.add_op(loop)
             accs = list(loop.res) if accs is not None else None
@@ -292,11 +272,12 @@ def nest_kernel(kernel: KernelOp) -> None:
     if not computes:
         return
     shared = kernel.shared.data.levels if kernel.shared is not None else ()
+    ends = Ends(kernel)
     holder = Block()
     for group in _together(computes, shared):
         levels = shared if _walks(group[0], shared) else ()
         extents = {d.name: d.extent for c in group for d in c.dims.data}
-        _shared_loops(holder, group, levels, levels, Place(extents, ()))
+        _shared_loops(holder, group, levels, levels, Place(extents, ()), ends)
     last: Operation = computes[-1]
     for op in list(holder.ops):
         op.detach()
@@ -330,7 +311,12 @@ def _label(loop: ForOp, key: str, kind: str) -> None:
 
 
 def _shared_loops(
-    block: Block, computes: list[ComputeOp], shared: tuple[Level, ...], left: tuple[Level, ...], place: Place
+    block: Block,
+    computes: list[ComputeOp],
+    shared: tuple[Level, ...],
+    left: tuple[Level, ...],
+    place: Place,
+    ends: Ends,
 ) -> None:
     """Loops over the shared levels that are ``left``; the outermost stays even around one tile.
 
@@ -340,26 +326,28 @@ def _shared_loops(
         for number, compute in enumerate(computes):
             walked = {v.dim for v in shared}
             extents = {n: place.extents[n] if n in walked else e for n, e in compute.dims.extents.items()}
-            Nest(compute, shared, number).build(block, replace(place, extents=extents))
+            Nest(compute, ends, shared, number).build(block, replace(place, extents=extents))
         return
     level = left[0]
     kinds = computes[0].dims.kinds
     extent = place.extents[level.dim]
     span = Span(level, level.size, extent, ceil_div(extent, level.size))
+    limit = ends.of(computes[0]).get(level.dim)
     tiles = runs(extent, level)
     for number, run in enumerate(tiles):
         if level.bind:
             body = Block(arg_types=[INDEX])
-            _shared_loops(body, computes, shared, left[1:], place.inside(span, run, body.args[0]))
+            _shared_loops(body, computes, shared, left[1:], place.inside(span, run, body.args[0]), ends)
             block.add_op(_bound_loop(tiles, number, level, body))
             continue
-        if run.count == 1 and len(left) < len(shared):
-            _shared_loops(block, computes, shared, left[1:], place.inside(span, run, None))
+        trips = ends.trips(block, limit, place, level.dim, run) if limit is not None else None
+        if run.count == 1 and trips is None and len(left) < len(shared):
+            _shared_loops(block, computes, shared, left[1:], place.inside(span, run, None), ends)
             continue
         body = Block(arg_types=[INDEX])
-        _shared_loops(body, computes, shared, left[1:], place.inside(span, run, body.args[0]))
+        _shared_loops(body, computes, shared, left[1:], place.inside(span, run, body.args[0]), ends)
         body.add_op(YieldOp.of())
-        loop = ForOp.make(run.count, body)
+        loop = ForOp.make(run.count, body, (), trips)
         _label(loop, level.key, kinds[level.dim])
         block.add_op(loop)
 

@@ -17,13 +17,14 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects.builtin import ModuleOp, StringAttr
-from xdsl.ir import Block, Operation
+from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from mlc.codegen.targets import Target, find_target
 from mlc.dialects.loop import (
     INDEX,
     CallOp,
+    ExtentOp,
     ForOp,
     KernelOp,
     MergeOp,
@@ -32,9 +33,14 @@ from mlc.dialects.loop import (
     RepeatOp,
     ScratchOp,
     TileOp,
+    Tiles,
+    TripsOp,
     YieldOp,
 )
 from mlc.lowering.loops.cost import cycles
+
+HEAD = (ScratchOp, PackOp, ExtentOp, TripsOp)
+"""Operations of a kernel that belong to no nest."""
 
 ENOUGH = 8
 """Tiles per thread from which on a remainder costs little."""
@@ -87,17 +93,48 @@ def _choose(groups: Sequence[list[ForOp]], threads: int) -> list[ForOp] | None:
 def _share(group: Sequence[ForOp]) -> None:
     """Turn sibling loops into parallel loops over one range of tiles."""
     total = sum(o.count.value.data for o in group)
+    trips = _trips(group)
     first = 0
     for loop in group:
         count = loop.count.value.data
         body = loop.body.detach_block(0)
-        parallel = ParallelOp.make(first, count, total, body)
+        parallel = ParallelOp.make(first, count, total, body, trips=trips.get(loop, ()))
         parallel.attributes.update(loop.attributes)
         block = loop.parent_block()
         assert block is not None
         block.insert_op_before(parallel, loop)
         block.erase_op(loop)
         first += count
+
+
+def _trips(group: Sequence[ForOp]) -> dict[ForOp, tuple[SSAValue, SSAValue, SSAValue]]:
+    """By loop: the tiles of its siblings before it, its own, and all, where their dim may end early."""
+    own = [o.trips.owner for o in group if o.trips is not None]
+    counts = [op for op in own if isinstance(op, TripsOp)]
+    if not counts:
+        return {}
+    block = counts[0].parent_block()
+    assert block is not None
+    tiles = [op.tiles.data for op in counts]
+    found: dict[ForOp, tuple[SSAValue, SSAValue, SSAValue]] = {}
+    joined = [_joined(counts[0], [t for each in tiles[:n] for t in each]) for n in range(len(group) + 1)]
+    for op in joined:
+        block.insert_op_before(op, counts[0])
+    for number, (loop, count) in enumerate(zip(group, counts, strict=True)):
+        found[loop] = (joined[number].result, count.result, joined[-1].result)
+    return found
+
+
+def _joined(like: TripsOp, tiles: Sequence[Tiles]) -> TripsOp:
+    """How many of ``tiles`` begin below the limit of another count."""
+    return TripsOp.make(like.limit, like.ivs, like.steps.get_values(), tiles)
+
+
+def _drop_unused(kernel: KernelOp) -> None:
+    """Counts of tiles whose loops are shared out."""
+    for op in [o for o in kernel.walk() if isinstance(o, TripsOp) and o.result.first_use is None]:
+        op.detach()
+        op.erase()
 
 
 def _alone(ops: Sequence[Operation]) -> None:
@@ -117,7 +154,7 @@ def _nests(block: Block) -> list[list[Operation]]:
     """The kernel's top-level operations in nests: sibling loops of one level, or a run of anything else."""
     nests: list[list[Operation]] = []
     for op in block.ops:
-        if isinstance(op, ScratchOp | PackOp):
+        if isinstance(op, HEAD):
             continue
         last = nests[-1][-1] if nests else None
         both_loops = last is not None and _is_shareable(last) and _is_shareable(op) and _dim(last) == _dim(op) != ""
@@ -131,7 +168,7 @@ def _nests(block: Block) -> list[list[Operation]]:
 
 def _work(kernel: KernelOp) -> list[Operation]:
     """The kernel's top-level operations that run."""
-    return [o for o in kernel.body.block.ops if not isinstance(o, ScratchOp | PackOp)]
+    return [o for o in kernel.body.block.ops if not isinstance(o, HEAD)]
 
 
 def parallelize_kernel(kernel: KernelOp, threads: int, *, shared: bool = True) -> None:
@@ -156,6 +193,7 @@ def parallelize_kernel(kernel: KernelOp, threads: int, *, shared: bool = True) -
             _alone(nest)
         else:
             _share(chosen)
+    _drop_unused(kernel)
 
 
 @dataclass(frozen=True)

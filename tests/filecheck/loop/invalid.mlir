@@ -105,7 +105,7 @@ loop.kernel @k {
 
 // -----
 
-// CHECK: [for_count] a loop runs at least once
+// CHECK: [for_count] a loop has at least one tile
 loop.kernel @k {
 ^bb0(%x: memref<4xf32>):
   loop.for 0 : index {

@@ -1,0 +1,350 @@
+"""Which points of a program's computes matter when dims get their values at run time.
+
+Two walks over the calls of `@main`. Forwards, what is known to stand beyond run-time extents (`beyond`). Backwards, how
+far along each axis a buffer is read: results below their shapes' extents, operands as far as the maps lead from the
+points that matter. A parallel dim matters as far as its results are read. A reduction matters up to an extent beyond
+which folding changes nothing; its last tile may reach further, so what it reads is computed that much further.
+
+Buffers that control flow or steps in order touch are read whole. Subscripts are, too: each is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.func import FuncOp
+from xdsl.ir import Block, SSAValue
+
+from mlc.dialects.bounds import Bounds, bounds_of
+from mlc.dialects.extents import Extent, dim, greatest
+from mlc.dialects.hlt.dtypes import numpy_dtype
+from mlc.dialects.loop import CallOp, ComputeOp, IfOp, KernelOp, RepeatOp, ScratchOp, ViewOp, buffer_type
+from mlc.dialects.loop.affine import Expr, dims_of
+from mlc.lowering.loops.beyond import Contents, Regions, contents_of
+from mlc.lowering.loops.footprint import Axis, at_least, axis_of, ceil_extent, cut, end
+from mlc.lowering.loops.plan_memory import root, roots
+
+Need: TypeAlias = dict[Axis, int]
+"""How far along its axes a buffer is read; an axis that is not there is read whole."""
+
+Ends: TypeAlias = dict[str, int]
+"""Where dims of a compute may end."""
+
+
+@dataclass
+class Flow:
+    """What is known of buffers and what is needed of them."""
+
+    known: dict[SSAValue, Contents] = field(default_factory=dict[SSAValue, Contents])
+    needs: dict[SSAValue, Need] = field(default_factory=dict[SSAValue, Need])
+
+    def need(self, value: SSAValue, asked: Need) -> None:
+        """One more reader, which reads that far."""
+        found = self.needs.get(value)
+        if found is None:
+            self.needs[value] = dict(asked)
+        else:
+            self.needs[value] = {axis: greatest(found[axis], asked[axis]) for axis in found.keys() & asked.keys()}
+
+
+class Demand:
+    """The analysis of one program; `ends` has the result."""
+
+    def __init__(self, module: ModuleOp, main: FuncOp, bounds: Bounds) -> None:
+        self.bounds = bounds
+        self.main = main
+        self.kernels = {op.sym_name.data: op for op in module.ops if isinstance(op, KernelOp)}
+        self.calls = [op for op in main.body.block.ops if isinstance(op, CallOp)]
+        self.opaque = set(_opaque_roots(main.body.block))
+        self.flow = Flow()
+        self.known: dict[CallOp, list[dict[SSAValue, Contents]]] = {}
+        """Per call of a kernel whose computes may end early: what each of them finds in its operands."""
+        self.ends: dict[CallOp, list[Ends]] = {}
+        """Per call, where the dims of its kernel's computes may end."""
+
+    def run(self) -> None:
+        """Both walks."""
+        writers = self._writers()
+        self._borders()
+        for call in self.calls:
+            self._forwards(call, writers)
+        for call in reversed(self.calls):
+            self.ends[call] = self._backwards(call)
+
+    def _borders(self) -> None:
+        """Inputs hold zeros beyond their extents; results matter below theirs."""
+        args, bounds = self.main.body.block.args, self.bounds
+        for value, shape in zip(args, bounds.inputs):
+            beyond = {
+                (axis, extent * unit): np.zeros((), numpy_dtype(buffer_type(value).element_type))
+                for place, extent in enumerate(shape)
+                if isinstance(extent, Extent)
+                for axis, unit in [axis_of(buffer_type(value).get_shape(), place)]
+            }
+            self.flow.known[value] = Contents(beyond)
+        if bounds.symbols:
+            elements = {i: dim(symbol) for i, symbol in enumerate(bounds.symbols)}
+            self.flow.known[args[len(bounds.inputs)]] = Contents(elements=elements)
+        given = set(bounds.symbols)
+        for value, shape in zip(args[bounds.arguments :], bounds.outputs):
+            need: Need = {}
+            for place, extent in enumerate(shape):
+                if isinstance(extent, Extent) and extent.symbols <= given:
+                    axis, unit = axis_of(buffer_type(value).get_shape(), place)
+                    need[axis] = extent * unit
+            self.flow.need(value, need)
+        for value in args[bounds.arguments + len(bounds.outputs) :]:
+            self.flow.need(value, {})
+
+    def _writers(self) -> Mapping[SSAValue, int]:
+        """How many calls write a buffer."""
+        found: dict[SSAValue, int] = {}
+        for call in self.calls:
+            kernel = self.kernels[call.kernel]
+            written = _written(kernel)
+            for base in {root(v) for a, v in zip(kernel.args, call.args) if a in written}:
+                found[base] = found.get(base, 0) + 1
+        return found
+
+    def _plain(self, value: SSAValue) -> SSAValue | None:
+        """The whole buffer that a value is another shape of, if nothing but calls touches it."""
+        base = root(value)
+        if base in self.opaque or any(v.offset is not None for v in _views(value)):
+            return None
+        return base
+
+    def _bases(self, call: CallOp) -> dict[SSAValue, SSAValue | None]:
+        """What the arguments of a call's kernel stand for."""
+        kernel = self.kernels[call.kernel]
+        return {argument: self._plain(value) for argument, value in zip(kernel.args, call.args)}
+
+    def _forwards(self, call: CallOp, writers: Mapping[SSAValue, int]) -> None:
+        kernel = self.kernels[call.kernel]
+        if not _is_plain(kernel, call):
+            return
+        bases = self._bases(call)
+        known = {a: self.flow.known[b] for a, b in bases.items() if b is not None and b in self.flow.known}
+        written: dict[SSAValue, list[object]] = {}
+        self.known[call] = []
+        for compute in kernel.computes():
+            self.known[call].append(dict(known))
+            found = contents_of(compute, known)
+            for number, value in enumerate((*compute.outs, *compute.elems), len(compute.ins)):
+                known.pop(value, None)
+                place = _place(compute, number)
+                if value in found and place == written.setdefault(value, place):
+                    known[value] = found[value]
+        for argument, base in bases.items():
+            if argument in written and argument in known and base is not None and writers[base] == 1:
+                self.flow.known[base] = known[argument]
+
+    def _backwards(self, call: CallOp) -> list[Ends]:
+        kernel, bases = self.kernels[call.kernel], self._bases(call)
+        asked: dict[SSAValue, list[Need]] = {value: [{}] for value in kernel.args}
+        found: list[Ends] = [{} for _ in kernel.computes()]
+        if call in self.known:
+            needs = {a: self.flow.needs.get(b, {}) if b is not None else {} for a, b in bases.items()}
+            found, asked = _kernel_ends(kernel, self.known[call], needs)
+        for argument, value in zip(kernel.args, call.args):
+            base = bases[argument]
+            for need in asked.get(argument, []):
+                self.flow.need(root(value) if base is None else base, {} if base is None else need)
+        return found
+
+
+def _views(value: SSAValue) -> list[ViewOp]:
+    found: list[ViewOp] = []
+    while isinstance(value.owner, ViewOp):
+        found.append(value.owner)
+        value = value.owner.source
+    return found
+
+
+def _opaque_roots(block: Block) -> Iterable[SSAValue]:
+    """The buffers that control flow reads, or that calls inside it touch."""
+    for op in block.ops:
+        if isinstance(op, IfOp | RepeatOp):
+            for inner in op.walk():
+                for value in inner.operands:
+                    yield from roots(value)
+            yield from (r for value in op.results for r in (value, *roots(value)))
+
+
+def _is_plain(kernel: KernelOp, call: CallOp) -> bool:
+    """Whether a call is computes whose points are independent, but for what they fold, and results lie apart."""
+    if not all(isinstance(op, ComputeOp | ScratchOp) for op in kernel.body.block.ops):
+        return False
+    written = _written(kernel)
+    places = [root(value) for value in call.args]
+    apart = all(places.count(place) == 1 for a, place in zip(kernel.args, places) if a in written)
+    return apart and all(
+        c.maps is not None and "s" not in c.dims.kinds.values() and _is_pointwise(c) for c in kernel.computes()
+    )
+
+
+def _is_pointwise(compute: ComputeOp) -> bool:
+    """Whether each element that a compute overwrites is read for itself alone."""
+    assert compute.maps is not None
+    maps = list(zip(compute.operands, compute.maps.data))
+    count, written = len(compute.ins), {*compute.outs, *compute.elems}
+    return all(
+        mapping == other for v, mapping in maps[:count] if v in written for w, other in maps[count:] if w is v
+    ) and not written & {*compute.subscripts}
+
+
+def _written(kernel: KernelOp) -> set[SSAValue]:
+    return {v for c in kernel.computes() for v in (*c.outs, *c.elems)}
+
+
+def _place(compute: ComputeOp, number: int) -> list[object]:
+    """Which elements a compute writes, such that equal places are the same elements."""
+    assert compute.maps is not None
+    index = compute.maps.data[number].data
+    names = {name for expr in index for name in dims_of(expr)}
+    return [index, *((n, e) for n, e in compute.dims.extents.items() if n in names)]
+
+
+def demand_of(module: ModuleOp) -> Demand | None:
+    """The analysis of a program with bounded dims that the caller gives; None for others."""
+    bounds = bounds_of(module)
+    main = next((op for op in module.ops if isinstance(op, FuncOp) and op.sym_name.data == "main"), None)
+    if bounds is None or not bounds.symbols or main is None:
+        return None
+    demand = Demand(module, main, bounds)
+    demand.run()
+    return demand
+
+
+def _kernel_ends(
+    kernel: KernelOp, known: Sequence[dict[SSAValue, Contents]], needs: dict[SSAValue, Need]
+) -> tuple[list[Ends], dict[SSAValue, list[Need]]]:
+    """Where the dims of a kernel's computes end, and what is read of its arguments."""
+    computes = kernel.computes()
+    shared = [v.dim for v in kernel.shared.data.levels] if kernel.shared is not None else []
+    found: list[Ends] = [{} for _ in computes]
+    reads: dict[SSAValue, list[Need]] = {}
+    for number in reversed(range(len(computes))):
+        flow = Flow(known[number], needs)
+        found[number] = _ends(computes[number], flow)
+        for value, need in _reads(computes[number], found[number], flow):
+            flow.need(value, need)
+            reads.setdefault(value, []).append(need)
+    for name in shared:
+        having = [i for i, c in enumerate(computes) if name in c.dims.extents]
+        if all(name in found[i] for i in having):
+            joined = found[having[0]][name]
+            for i in having:
+                joined = greatest(joined, found[i][name])
+            for i in having:
+                found[i][name] = joined
+        else:
+            for i in having:
+                found[i].pop(name, None)
+    return found, reads
+
+
+def _ends(compute: ComputeOp, flow: Flow) -> Ends:
+    """Where the dims of a compute may end."""
+    assert compute.maps is not None
+    first = len(compute.ins)
+    written = [*compute.outs, *compute.elems]
+    needed: list[Ends] = []
+    for number, value in enumerate(written, first):
+        needed.append(_written_ends(value, compute.maps.data[number].data, flow.needs.get(value, {})))
+    extents, kinds = compute.dims.extents, compute.dims.kinds
+    found: Ends = {}
+    for name, kind in kinds.items():
+        asked = needed if kind == "p" else needed[len(compute.outs) :]
+        if kind == "p" and asked and all(name in ends for ends in asked):
+            found[name] = _joined([ends[name] for ends in asked])
+    for name, end_ in _fold_ends(compute, flow).items():
+        asked = needed[len(compute.outs) :]
+        if all(name in ends for ends in asked):
+            found[name] = _joined([end_, *(ends[name] for ends in asked)])
+    return {n: e for n, e in found.items() if not at_least(e, extents[n])}
+
+
+def _joined(extents: Sequence[int]) -> int:
+    found = extents[0]
+    for extent in extents[1:]:
+        found = greatest(found, extent)
+    return found
+
+
+def _written_ends(value: SSAValue, index: Sequence[Expr], need: Need) -> Ends:
+    """Where dims may end as far as one result goes."""
+    shape = buffer_type(value).get_shape()
+    found: Ends = {}
+    for place, expr in enumerate(index):
+        axis, unit = axis_of(shape, place)
+        if axis not in need or shape[place] == 1:
+            continue
+        reached = cut(expr, ceil_extent(need[axis], unit))
+        if reached is not None and reached[0] not in found:
+            found[reached[0]] = reached[1]
+    return found
+
+
+def _fold_ends(compute: ComputeOp, flow: Flow) -> Ends:
+    """From where on folding the points of a reduction dim changes nothing."""
+    if not compute.has_reduction:
+        return {}
+    regions = Regions(compute, flow.known)
+    found: Ends = {}
+    for assumption in regions.assumptions():
+        if compute.dims.kinds[assumption.dim] != "r" or _slack(compute).get(assumption.dim, 0) is None:
+            continue
+        if assumption.dim not in found and regions.folds_nothing(assumption):
+            found[assumption.dim] = assumption.start
+    return found
+
+
+def _slack(compute: ComputeOp) -> dict[str, int | None]:
+    """By reduction dim: how far its last tile may reach beyond its end; None where it has no loop to end early.
+
+    Before there is a schedule, nothing.
+    """
+    if compute.schedule is None:
+        return {}
+    kernel = compute.parent_op()
+    shared = kernel.shared.data.levels if isinstance(kernel, KernelOp) and kernel.shared is not None else ()
+    found: dict[str, int | None] = {name: None for name, kind in compute.dims.kinds.items() if kind == "r"}
+    for level in (*shared, *compute.schedule.data.levels):
+        if level.kind == "/" and level.dim in found:
+            found[level.dim] = level.size - 1
+    return found
+
+
+def _reads(compute: ComputeOp, ends: Ends, flow: Flow) -> Iterable[tuple[SSAValue, Need]]:
+    """What a compute that ends there reads of its operands and uses: where a mask decides, what it hides is not."""
+    assert compute.maps is not None
+    full: Ends = {**compute.dims.extents, **_subscript_ends(compute, flow)}
+    slack = _slack(compute)
+    for name, end_ in ends.items():
+        full[name] = end_ + (slack.get(name) or 0)
+    regions = Regions(compute, flow.known, exact=True)
+    decided = [a for a in regions.assumptions() if at_least(full[a.dim], a.start) and regions.decides(a)]
+    for number, (value, mapping) in enumerate(zip(compute.ins, compute.maps)):
+        shape = buffer_type(value).get_shape()
+        need: Need = {}
+        ends_here = {**full, **{a.dim: a.start for a in decided if not regions.is_known(number, a)}}
+        for place, expr in enumerate(mapping.data):
+            axis, unit = axis_of(shape, place)
+            reached = end(expr, ends_here)
+            if shape[place] != 1 and not at_least(reached, shape[place]):
+                need[axis] = reached * unit
+        yield value, need
+    for value in compute.subscripts:
+        yield value, {}
+
+
+def _subscript_ends(compute: ComputeOp, flow: Flow) -> Ends:
+    """One more than the subscripts whose values are known, which are not negative."""
+    regions = Regions(compute, flow.known)
+    first = len(compute.operands) - len(compute.subscripts)
+    values = {f"@{i}": regions.element(first + i) for i in range(len(compute.subscripts))}
+    return {name: value + 1 for name, value in values.items() if value is not None and at_least(value, 0)}
