@@ -21,6 +21,7 @@ import numpy as np
 import onnx
 
 from benchmarks import decoding, singles
+from benchmarks.dynamic import dynamic
 from benchmarks.small import SMALL
 from benchmarks.zoo import build, inputs
 from mlc.codegen.targets import find_target
@@ -273,6 +274,7 @@ FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "call-overhead": call_overhead,
     "memory": memory,
     "size": size,
+    "dynamic": dynamic,
 }
 """By the name that `python -m benchmarks NAME` takes."""
 

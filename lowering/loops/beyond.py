@@ -65,6 +65,7 @@ class Regions:
         assert op.maps is not None
         self.op = op
         self.exact = exact
+        self.hidden: set[int] = set()
         self.maps = [m.data for m in op.maps]
         self.contents = [known.get(v) for v in op.operands]
         self.shapes = [buffer_type(v).get_shape() for v in op.operands]
@@ -97,11 +98,19 @@ class Regions:
         values = self.mapped(assumption)[: self.op.accumulators]
         return all(_is_neutral(self.op, number, value) for number, value in enumerate(values))
 
-    def is_known(self, number: int, assumption: Assumption) -> bool:
-        """Whether an operand is a number or an extent then."""
-        return self._load(number, assumption) is not None
+    def unused(self, assumption: Assumption) -> set[int]:
+        """The operands, largest first, without which the compute makes the same number of a point then."""
+        self.hidden = set()
+        if not self._decides(assumption):
+            return set()
+        for number in sorted(range(len(self.op.ins)), key=lambda n: -prod(self.shapes[n])):
+            self.hidden.add(number)
+            if not self._decides(assumption):
+                self.hidden.remove(number)
+        found, self.hidden = self.hidden, set()
+        return found
 
-    def decides(self, assumption: Assumption) -> bool:
+    def _decides(self, assumption: Assumption) -> bool:
         """Whether what the compute makes of a point is a number then, whatever the unknown operands are."""
         values = self.mapped(assumption) if self.op.has_reduction else self.finished(assumption)
         if self.op.has_reduction and self.op.dims.kinds[assumption.dim] != "r":
@@ -111,7 +120,7 @@ class Regions:
     def element(self, number: int) -> int | None:
         """The value of an operand that is one integer, where it is a number or an extent."""
         contents, index = self.contents[number], self.maps[number]
-        if contents is None or not all(e.is_constant for e in index):
+        if contents is None or number in self.hidden or not all(e.is_constant for e in index):
             return None
         return contents.elements.get(sum(e.const * s for e, s in zip(index, row_major(self.shapes[number]))))
 
@@ -140,7 +149,7 @@ class Regions:
         if element is not None:
             type_ = buffer_type(self.op.operands[number]).element_type
             return element if isinstance(element, Extent) else np.asarray(element, numpy_dtype(type_))
-        if assumption is None or contents is None:
+        if assumption is None or contents is None or number in self.hidden:
             return None
         for (key, bound), value in contents.beyond.items():
             for number_, expr in enumerate(index):

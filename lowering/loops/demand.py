@@ -72,8 +72,8 @@ class Demand:
         self._borders()
         for call in self.calls:
             self._forwards(call, writers)
-        for call in reversed(self.calls):
-            self.ends[call] = self._backwards(call)
+        found = {call: self._backwards(call) for call in reversed(self.calls)}
+        self.ends = {call: found[call] for call in self.calls}
 
     def _borders(self) -> None:
         """Inputs hold zeros beyond their extents; results matter below theirs."""
@@ -327,11 +327,11 @@ def _reads(compute: ComputeOp, ends: Ends, flow: Flow) -> Iterable[tuple[SSAValu
     for name, end_ in ends.items():
         full[name] = end_ + (slack.get(name) or 0)
     regions = Regions(compute, flow.known, exact=True)
-    decided = [a for a in regions.assumptions() if at_least(full[a.dim], a.start) and regions.decides(a)]
+    unused = {a: regions.unused(a) for a in regions.assumptions() if at_least(full[a.dim], a.start)}
     for number, (value, mapping) in enumerate(zip(compute.ins, compute.maps)):
         shape = buffer_type(value).get_shape()
         need: Need = {}
-        ends_here = {**full, **{a.dim: a.start for a in decided if not regions.is_known(number, a)}}
+        ends_here = {**full, **{a.dim: a.start for a, numbers in unused.items() if number in numbers}}
         for place, expr in enumerate(mapping.data):
             axis, unit = axis_of(shape, place)
             reached = end(expr, ends_here)
