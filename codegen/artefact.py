@@ -90,7 +90,8 @@ class Artefact:
         if self.program.target.container in LINKED_AS_IR:
             hint = "write an object (.o) and link it there"
             raise UnsupportedError(f"mlc links no libraries for {self.program.target.triple}", hint=hint)
-        return link_shared(self._objects(), exports=self.program.exports, soname=soname)
+        program = self.program
+        return link_shared(self._objects(), exports=program.exports, soname=soname, elsewhere=program.symbols)
 
     def module(self) -> Image:
         """A complete WebAssembly module; raises UnsupportedError for other machines."""
@@ -117,7 +118,7 @@ class Artefact:
                 raise UnsupportedError(f"{program.target.triple}: the weights are too large to embed", hint=hint)
             modules.append(_weights_ir(program.weights_symbol, Image((content,)).to_bytes()))
         made = link_ir(program.name, modules, program.target, (*program.exports, program.weights_symbol))
-        check_foreign_imports(made, program.target.container)
+        check_foreign_imports(made, program.target.container, program.symbols)
         return made
 
     def archive(self) -> Image:

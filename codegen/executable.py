@@ -12,6 +12,7 @@ from mlc.codegen.artefact import Artefact
 from mlc.codegen.program import Program, TensorSpec, item_bytes
 from mlc.codegen.runtime import context as ctx
 from mlc.codegen.toolchain import Toolchain
+from mlc.errors import UnsupportedError
 
 HARNESS = Path(__file__).parent / "runtime" / "harness"
 MODEL_HEADER = "header_of_model.h"
@@ -30,8 +31,14 @@ _ONNX_TYPES = {
 def write_program(artefact: Artefact, path: Path, toolchain: Toolchain) -> None:
     """Write a program that reads inputs from files and runs the model.
 
-    Raises UsageError when the toolchain fails or ``path`` can't be written.
+    Raises UsageError when the toolchain fails or ``path`` can't be written, UnsupportedError for a model that calls C
+    functions of operators: it can't know where they are.
     """
+    if artefact.program.symbols:
+        hint = "write an object (.o) and link it with the library that has them"
+        raise UnsupportedError(
+            f"the program would lack the C functions {', '.join(artefact.program.symbols)}", hint=hint
+        )
     with tempfile.TemporaryDirectory(prefix="mlc-program-") as folder:
         work = Path(folder)
         artefact.write_object(work / "weighted_model.o")

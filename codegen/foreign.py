@@ -5,6 +5,7 @@ References: the system header mach-o/loader.h and nlist.h; Microsoft's "PE Forma
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from struct import Struct, unpack_from
 
 from mlc.errors import InternalError
@@ -31,10 +32,10 @@ def global_symbols(data: bytes, container: str) -> tuple[set[str], set[str]]:
     return _macho_symbols(data) if container == "macho" else _coff_symbols(data)
 
 
-def check_foreign_imports(data: bytes, container: str) -> None:
-    """Raise InternalError when an object needs a symbol that programs of its system don't have anyway."""
+def check_foreign_imports(data: bytes, container: str, symbols: Iterable[str] = ()) -> None:
+    """Raise InternalError when an object needs more than ``symbols`` and what its system's programs have anyway."""
     _, needed = global_symbols(data, container)
-    if strange := needed - ALLOWED[container]:
+    if strange := needed - ALLOWED[container] - set(symbols):
         raise InternalError(f"the code needs {', '.join(sorted(strange))} of another library")
 
 

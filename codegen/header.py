@@ -17,6 +17,7 @@ STATUS_TEXT = (
     "the weights are missing, cut short, misaligned or another model's",
     "an index in the inputs is out of range",
     "a result is larger than its bound",
+    "a C function of an operator returned another number than 0",
 )
 
 
@@ -77,6 +78,7 @@ def _facts(program: Program) -> str:
         *(f"dims[{i}] {line}" for i, line in enumerate(_dims(bounds) if bounds else ())),
         f"target  {program.target.triple}; processor features: {features}",
         *(f"level {i}  {_features(level)}" for i, level in enumerate(program.levels)),
+        *(f"needs   int32_t {symbol}(...) of the operators' library: see mlc_operator.h" for symbol in program.symbols),
     ]
     return "\n".join(f" * {line}" for line in lines)
 

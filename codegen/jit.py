@@ -148,6 +148,7 @@ _STATUS_ERRORS: dict[int, tuple[type[MlcError], str]] = {
     ctx.BAD_WEIGHTS: (ModelError, "the weights are missing, cut short, or another model's"),
     ctx.INDEX_RANGE: (ModelError, "an index in the inputs is out of range"),
     ctx.OVERFLOW: (ModelError, "a result is larger than the bound that the model was compiled for"),
+    ctx.OPERATOR_FAILED: (ModelError, "the C function of an operator failed"),
 }
 
 

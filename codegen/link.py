@@ -10,7 +10,7 @@ References: System V ABI (gabi) chapters 4 and 5; the machines' own rules are in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from mlc.codegen.elf import (
     SHF_EXECINSTR,
@@ -58,14 +58,17 @@ _DT_REL, _DT_RELSZ, _DT_RELENT, _DT_RELCOUNT = 17, 18, 19, 0x6FFFFFFA
 _DF_BIND_NOW, _DF_1_NOW = 8, 1
 
 
-def link_shared(objects: Sequence[ObjectFile], *, exports: Sequence[str], soname: str = "") -> Image:
+def link_shared(
+    objects: Sequence[ObjectFile], *, exports: Sequence[str], soname: str = "", elsewhere: Collection[str] = ()
+) -> Image:
     """Link objects into a shared library that exports the symbols named, in that order.
 
-    Symbols that no object defines are imported from the C library. Raises InternalError for what the compiler
+    Symbols that no object defines are imported: those ``elsewhere`` from whatever library of the process has them, the
+    others from the C library. Raises InternalError for what the compiler
     should not have produced (symbols defined twice, exports that nobody defines, thread-local data, unknown
     relocations) and UnsupportedError for machines without a rule table.
     """
-    return _Linker(objects, exports, soname).run()
+    return _Linker(objects, exports, soname, frozenset(elsewhere)).run()
 
 
 def _home(section: Section) -> str:
@@ -90,12 +93,15 @@ _Key = tuple[int, int] | str
 class _Linker:
     """One link: collect, scan what the relocations need, lay out, fill in."""
 
-    def __init__(self, objects: Sequence[ObjectFile], exports: Sequence[str], soname: str) -> None:
+    def __init__(
+        self, objects: Sequence[ObjectFile], exports: Sequence[str], soname: str, elsewhere: frozenset[str]
+    ) -> None:
         if len({obj.machine for obj in objects}) != 1:
             raise InternalError("objects of different machines can't be linked")
         self.objects = objects
         self.exports = exports
         self.soname = soname
+        self.elsewhere = elsewhere
         self.found = resolve(objects)
         check_exports(self.found, exports)
         self.rules = rules_of(objects[0].machine)
@@ -197,7 +203,7 @@ class _Linker:
 
     def _needed(self) -> list[str]:
         """The libraries to load."""
-        if not self.imports:
+        if self.imports.keys() <= self.elsewhere:
             return []
         return [LIBC, OLD_THREADS] if _THREAD_SYMBOLS & self.imports.keys() else [LIBC]
 

@@ -33,6 +33,7 @@ def metadata_of(program: Program) -> dict[str, Any]:
         "target": _target(program),
         "kernels": sorted({call.kernel for call in program.calls}),
         "extra": program.metadata,
+        **({"symbols": list(program.symbols)} if program.symbols else {}),
         **({"levels": levels} if levels else {}),
         **dims,
     }

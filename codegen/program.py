@@ -25,6 +25,8 @@ from mlc.codegen.targets.checks import cpu_check_ir
 from mlc.codegen.targets.platform import Platform, platform_of
 from mlc.errors import InternalError, UnsupportedError, UsageError
 
+POOL_IMPORTS = ("pthread_create", "pthread_join", "syscall")
+"""What the thread pool needs of the C library."""
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _ITEM_BYTES = {"bool": 1, "int4": 1, "uint4": 1, "int2": 1, "uint2": 1, "bfloat16": 2}
 _NARROW_FLOAT = re.compile(r"float[468]_")
@@ -69,7 +71,7 @@ class Program:
     must carry; ``threads`` says whether the pool is emitted (without it the code needs no C library);
     ``embedded_weights``: the weights file is linked in as the symbol ``NAME_weights``; ``weights_base`` is where in
     the payload this program's own weights begin. ``borders``: some dims get their values at run time; shapes of
-    tensors are the greatest then.
+    tensors are the greatest then. ``symbols`` are the C functions of operators that the user brings.
 
     With ``levels`` this is several programs behind one interface, the least demanding first: `mlc.codegen.dispatch`.
     """
@@ -87,6 +89,7 @@ class Program:
     embedded_weights: bool = False
     weights_base: int = 0
     levels: tuple[Program, ...] = ()
+    symbols: tuple[str, ...] = ()
     borders: Borders | None = None
 
     def __post_init__(self) -> None:
@@ -115,8 +118,8 @@ class Program:
 
     @property
     def imports(self) -> tuple[str, ...]:
-        """The symbols of the C library that the code may need."""
-        return ("pthread_create", "pthread_join", "syscall") if self.threads else ()
+        """The symbols of other libraries that the code may need: the C library's, and those of ``symbols``."""
+        return (*POOL_IMPORTS, *self.symbols) if self.threads else self.symbols
 
     @property
     def weights_symbol(self) -> str:

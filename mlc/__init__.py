@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     from mlc.api import compile, load
     from mlc.errors import InternalError, MismatchError, MlcError, ModelError, UnsupportedError, UsageError
     from mlc.model import CompiledModel, TensorInfo
+    from mlc.operators import include_dir, register_c_op
 
 _EXPORTS = {
     "compile": "mlc.api",
     "load": "mlc.api",
+    "include_dir": "mlc.operators",
+    "register_c_op": "mlc.operators",
     "CompiledModel": "mlc.model",
     "TensorInfo": "mlc.model",
     "MlcError": "mlc.errors",
@@ -39,7 +42,9 @@ __all__ = [
     "UnsupportedError",
     "UsageError",
     "compile",
+    "include_dir",
     "load",
+    "register_c_op",
 ]
 
 

@@ -251,6 +251,7 @@ class Maker:
 
     def _compiled(self, request: Request, arrays: Mapping[str, Array] | None) -> tuple[Executable, Built]:
         from mlc.driver import compile_model
+        from mlc.frontends.onnx.functions import used_operators
 
         identity = request.identity()
         if self.cache is None or identity is None:
@@ -264,7 +265,8 @@ class Maker:
             files = request.files(self.loaded.identity, identity)
             if not fixed and files is not None:
                 digest = built.weights.sha256 if built.weights else ""
-                manifest = {"name": built.program.name, "weights": digest, "files": files}
+                operators = used_operators(self.loaded.proto)
+                manifest = {"name": built.program.name, "weights": digest, "files": files, "operators": operators}
                 self.cache.publish(draft, request.key(identity), manifest)
             return executable, built
 
@@ -272,7 +274,11 @@ class Maker:
 def _start(
     built: Built, code: bytes, threads: int, arrays: Mapping[str, Array] | None, fixed: Sequence[str]
 ) -> Executable:
-    """The program loaded into this process."""
+    """The program loaded into this process; UsageError where it lacks C functions of operators."""
+    if built.program.symbols:
+        from mlc.dialects.interpreters.external import require
+
+        require(built.program.symbols, built.program.name)
     name = built.program.name
     session = Session(Library.load(Image((code,)), name), name, weights=built.weights, threads=threads)
     return Executable(session, {key: np.array(arrays[key]) for key in fixed} if arrays else None)

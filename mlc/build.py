@@ -20,10 +20,10 @@ from mlc.codegen.targets import Target
 from mlc.dialects.bounds import Bounds
 from mlc.dialects.extents import is_bounded
 from mlc.dialects.hlt.dtypes import numpy_dtype
-from mlc.dialects.loop import ConstantOp, KernelOp, PackOp, buffer_type
+from mlc.dialects.loop import CallCOp, ConstantOp, KernelOp, PackOp, buffer_type
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
-from mlc.errors import InternalError
+from mlc.errors import InternalError, UnsupportedError
 from mlc.lowering.loops.levels import element_bytes
 from mlc.lowering.loops.pack import pack_array
 from mlc.lowering.loops.plan_memory import main_of, size_of
@@ -160,6 +160,14 @@ class Builder:
         return tuple(found)
 
 
+def _c_functions(kernels: Sequence[KernelOp], target: Target) -> tuple[str, ...]:
+    """The C functions that kernels call; UnsupportedError for targets on which nobody could link them."""
+    symbols = {op.symbol.data for kernel in kernels for op in kernel.walk() if isinstance(op, CallCOp)}
+    if symbols and (target.kind == "gpu" or target.container == "wasm"):
+        raise UnsupportedError(f"{target.name} code can't call the C functions {', '.join(sorted(symbols))}")
+    return tuple(sorted(symbols))
+
+
 def build_frame(
     module: ModuleOp,
     *,
@@ -181,6 +189,7 @@ def build_frame(
     sequencer = builder.sequencer(threads=threads)
     steps = sequencer.steps()
     used = {step.kernel for step in steps_within(steps) if isinstance(step, Call)}
+    symbols = _c_functions([op for op in module.ops if isinstance(op, KernelOp) and op.sym_name.data in used], target)
     kernels = [
         (op.sym_name.data, emit_kernel(op, target))
         for op in module.ops
@@ -199,5 +208,6 @@ def build_frame(
         embedded_weights=embedded_weights,
         metadata=dict(metadata or {}),
         borders=builder.borders,
+        symbols=symbols,
     )
     return Frame(program, kernels, builder.payload)

@@ -18,6 +18,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -76,7 +77,7 @@ class Cache:
         entry = self.folder / "models" / key
         try:
             manifest = json.loads((entry / MANIFEST).read_bytes())
-            if not _same_files(manifest["files"]):
+            if not _same_files(manifest["files"]) or not _same_operators(manifest["operators"]):
                 return None
             code = (entry / LIBRARY).read_bytes()
             if hashlib.sha256(code).hexdigest() != manifest["library"]:
@@ -169,6 +170,13 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
+
+
+def _same_operators(operators: list[list[str]]) -> bool:
+    """Whether custom operators, each with its digest, are still what they were; none is before their table is there."""
+    registry = sys.modules.get("mlc.frontends.onnx.registry")
+    now: list[list[str]] = registry.custom_operators() if registry and operators else []
+    return all(operator in now for operator in operators)
 
 
 def _same_files(files: list[list[str]]) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from xdsl.ir import Block, Operation
 
 from mlc.codegen.steps import Alone, Branch, Call, Repeat, Step
-from mlc.dialects.loop import CallOp, IfOp, KernelOp, ParallelOp, RepeatOp, TileOp
+from mlc.dialects.loop import CallCOp, CallOp, IfOp, KernelOp, ParallelOp, RepeatOp, TileOp
 from mlc.errors import InternalError
 from mlc.memory import Memory, Touched
 
@@ -150,7 +150,7 @@ class Sequencer:
     def _written(self, op: CallOp) -> list[bool]:
         """Which arguments a call writes."""
         kernel = self.kernel(op.kernel)
-        written = {v for o in kernel.walk() if isinstance(o, TileOp) for v in o.outs}
+        written = {v for o in kernel.walk() if isinstance(o, CallCOp | TileOp) for v in o.outs}
         return [a in written for a in kernel.body.block.args]
 
     def _loop(self, op: RepeatOp, body: tuple[Step, ...], slots: int | None) -> Repeat:

@@ -19,14 +19,14 @@ def check_fused(module: ModuleOp) -> None:
     """A grouped graph: ``@main`` holds fusions, constants, reshapes and control flow of such, nothing else."""
     from xdsl.dialects.func import FuncOp, ReturnOp
 
-    from mlc.dialects.hlt import ConstantOp, ControlOp, FusionOp, ReshapeOp, YieldOp, blocks_within
+    from mlc.dialects.hlt import CallCOp, ConstantOp, ControlOp, FusionOp, ReshapeOp, YieldOp, blocks_within
 
     for function in module.ops:
         if not isinstance(function, FuncOp):
             raise InternalError("a graph consists of functions", node=function.name)
         for block in blocks_within(function.body.block):
             for op in block.ops:
-                if not isinstance(op, FusionOp | ConstantOp | ReshapeOp | ControlOp | ReturnOp | YieldOp):
+                if not isinstance(op, FusionOp | CallCOp | ConstantOp | ReshapeOp | ControlOp | ReturnOp | YieldOp):
                     raise InternalError("this operation is in no fusion", node=_named(op))
 
 
@@ -45,6 +45,7 @@ def check_kernels(module: ModuleOp) -> None:
 def check_scheduled(module: ModuleOp) -> None:
     """A scheduled program: kernels are loops around tiles, and tiles hold what can be emitted."""
     from mlc.dialects.loop import (
+        CallCOp,
         ExtentOp,
         ForOp,
         KernelOp,
@@ -58,7 +59,7 @@ def check_scheduled(module: ModuleOp) -> None:
     )
     from mlc.lowering.loops.expand_math import EXPANSIONS
 
-    structure = (ExtentOp, TripsOp, ForOp, MergeOp, ParallelOp, PrefetchOp, ScratchOp, TileOp, YieldOp)
+    structure = (CallCOp, ExtentOp, TripsOp, ForOp, MergeOp, ParallelOp, PrefetchOp, ScratchOp, TileOp, YieldOp)
     for kernel in module.ops:
         if not isinstance(kernel, KernelOp):
             continue

@@ -15,6 +15,7 @@ from xdsl.dialects.builtin import IntegerType
 from xdsl.ir import Block, Operation, SSAValue
 
 from mlc.codegen.emit.extents import emit_extent, emit_trips
+from mlc.codegen.emit.external import emit_call_c
 from mlc.codegen.emit.lanes import Lanes
 from mlc.codegen.emit.merge import emit_merge
 from mlc.codegen.emit.subscripts import Checks
@@ -24,6 +25,7 @@ from mlc.codegen.emit.writer import Writer, spelling
 from mlc.codegen.targets import Target
 from mlc.dialects.loop import (
     Access,
+    CallCOp,
     ExtentOp,
     ForOp,
     KernelOp,
@@ -177,6 +179,8 @@ class FunctionEmitter:
                 self.ivs[op.result] = emit_extent(self.out, self.target, op, self.pointers[op.dims, ()])
             case TripsOp():
                 self._trips(op)
+            case CallCOp():
+                emit_call_c(self.out, op, lambda value: self.pointers[value, ()], self.target.pointer_bytes)
             case _:
                 raise InternalError(f"{op.name} is not in a form that can be emitted")
 

@@ -36,6 +36,7 @@ from mlc.dialects.hlt.elementwise import (
     UnaryOp,
     XorOp,
 )
+from mlc.dialects.hlt.external import CallCOp
 from mlc.dialects.hlt.fusion import FusionOp, YieldOp
 from mlc.dialects.hlt.index import GatherElementsOp, GatherNdOp, GatherOp, ScatterElementsOp, ScatterNdOp
 from mlc.dialects.hlt.layout import LayoutAttr
@@ -79,7 +80,7 @@ from mlc.dialects.hlt.shape import (
     TransposeOp,
 )
 
-HLT = Dialect("hlt", [*OPERATIONS, FusionOp, IfOp, LoopOp, YieldOp], [LayoutAttr])
+HLT = Dialect("hlt", [*OPERATIONS, CallCOp, FusionOp, IfOp, LoopOp, YieldOp], [LayoutAttr])
 
 __all__ = [
     "ACTIVATIONS",
@@ -101,6 +102,7 @@ __all__ = [
     "BinaryOp",
     "BitcastOp",
     "BroadcastOp",
+    "CallCOp",
     "CastOp",
     "CeilOp",
     "CompareOp",

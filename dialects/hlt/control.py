@@ -24,6 +24,7 @@ from xdsl.traits import Pure
 
 from mlc.dialects.hlt.base import SEGMENTS, TENSOR, HltOp, Tensor, Value, segment_sizes, tensor, tensor_of
 from mlc.dialects.hlt.dtypes import i1, tensor_type
+from mlc.dialects.hlt.external import CallCOp
 from mlc.dialects.hlt.fields import fail
 from mlc.dialects.hlt.fusion import FusionOp, YieldOp, print_capture, same_types, type_list
 
@@ -51,7 +52,7 @@ class ControlOp(IRDLOperation):
         for region in self.regions:
             yield_of(region.block)
             for op in region.block.ops:
-                if not isinstance(op, HltOp | ControlOp | FusionOp | YieldOp):
+                if not isinstance(op, HltOp | CallCOp | ControlOp | FusionOp | YieldOp):
                     raise fail("control_body", f"{op.name} can't stand in {self.name}")
 
 

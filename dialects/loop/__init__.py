@@ -30,6 +30,7 @@ from mlc.dialects.loop.extent import (
     TilesAttr,
     TripsOp,
 )
+from mlc.dialects.loop.external import CallCOp
 from mlc.dialects.loop.kernel import KernelOp, PackOp, ScratchOp
 from mlc.dialects.loop.nest import ForOp, MergeOp, ParallelOp, PrefetchOp, TileOp
 from mlc.dialects.loop.program import COUNTER, STATUS, BufferOp, CallOp, ConstantOp, IfOp, RepeatOp, StatusOp, ViewOp
@@ -58,6 +59,7 @@ LOOP = Dialect(
         ViewOp,
         StatusOp,
         CallOp,
+        CallCOp,
         IfOp,
         RepeatOp,
     ],
@@ -88,6 +90,7 @@ __all__ = [
     "AxesAttr",
     "Axis",
     "BufferOp",
+    "CallCOp",
     "CallOp",
     "ComputeOp",
     "ConstantOp",

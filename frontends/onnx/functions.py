@@ -10,8 +10,9 @@ import onnx
 from onnx import FunctionProto, ModelProto, NodeProto, TypeProto
 
 from mlc.errors import UnsupportedError
+from mlc.frontends.onnx.check import all_nodes
 from mlc.frontends.onnx.node import canonical, label_of
-from mlc.frontends.onnx.registry import MICROSOFT, Importer, importers
+from mlc.frontends.onnx.registry import MICROSOFT, Importer, custom_operators, importers
 from mlc.frontends.onnx.schema import Schema, Signature, find_schema, find_signature
 
 FunctionKey: TypeAlias = tuple[str, str, str]
@@ -131,6 +132,13 @@ def used_names(node: NodeProto) -> Iterable[str]:
                 yield from used_names(inner)
 
 
+def used_operators(model: ModelProto) -> list[list[str]]:
+    """The custom operators in a model, as `custom_operators` has them."""
+    bodies = (model.graph.node, *(function.node for function in model.functions))
+    used = {(canonical(node.domain), node.op_type) for body in bodies for node in all_nodes(body)}
+    return [entry for entry in custom_operators() if (entry[0], entry[1]) in used]
+
+
 def reject_unsupported(nodes: Iterable[NodeProto], functions: Functions, *, owner: str | None = None) -> None:
     """Raises UnsupportedError that lists every operator without an importer and the nodes that use it.
 
@@ -143,7 +151,7 @@ def reject_unsupported(nodes: Iterable[NodeProto], functions: Functions, *, owne
         return
     listing = "; ".join(f"{operator} in {_some(names)}" for operator, names in sorted(missing.items()))
     custom = any("::" in operator and not operator.startswith(PUBLIC_DOMAINS) for operator in missing)
-    hint = "import the module that registers custom operators with onnx_op" if custom else None
+    hint = "register custom operators with onnx_op or mlc.register_c_op (--plugin)" if custom else None
     raise UnsupportedError(f"operators without an equivalent in hlt: {listing}", node=owner, hint=hint)
 
 

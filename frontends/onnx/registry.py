@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -39,6 +41,31 @@ def onnx_op(*names: str, domain: str = "") -> Callable[[ImporterT], ImporterT]:
         return importer
 
     return register
+
+
+def set_importer(domain: str, name: str, importer: Importer) -> None:
+    """Make ``importer`` the one of an operator, whether or not it has one."""
+    _TABLE[domain, name] = importer
+
+
+def custom_operators() -> list[list[str]]:
+    """Every operator that is registered from outside, with a digest of the code that imports it."""
+    own = f"{ops.__name__}."
+    found = [(key, importer) for key, importer in _TABLE.items() if not importer.__module__.startswith(own)]
+    return sorted([*key, _digest(importer)] for key, importer in found)
+
+
+def _digest(importer: Importer) -> str:
+    """The SHA-256 of an importer's file (of a C operator's rule: see `COperator.rule`), or of code without a file."""
+    rule: Callable[..., object] = getattr(importer, "rule", importer)
+    digest = hashlib.sha256(repr(importer).encode() if rule is not importer else b"")
+    try:
+        with open(inspect.getsourcefile(rule) or "", "rb") as file:
+            digest.update(file.read())
+    except (OSError, TypeError):
+        code = getattr(rule, "__code__", None)
+        digest.update(repr((code and code.co_code, code and code.co_consts)).encode())
+    return digest.hexdigest()
 
 
 @cache

@@ -16,6 +16,7 @@ from mlc.lowering.kernels import lower_fusion
 from mlc.lowering.kernels.builder import KernelBuilder, Place, Splat, ids, memref_type, result_dims, splat_of
 from mlc.lowering.kernels.contraction import ACCUMULATE
 from mlc.lowering.kernels.control import lower_if, lower_loop
+from mlc.lowering.kernels.external import lower_call_c
 from mlc.lowering.kernels.placement import Home, find_homes, is_concat
 
 
@@ -78,6 +79,8 @@ class ProgramBuilder:
                 self._constant(op)
             case hlt.ReshapeOp():
                 self._view(op)
+            case hlt.CallCOp():
+                self._call_c(op)
             case hlt.IfOp():
                 lower_if(self, op)
             case hlt.LoopOp():
@@ -111,6 +114,15 @@ class ProgramBuilder:
         if kernel.checked is not None:
             args.append(self._status())
         call = CallOp.make(kernel.sym_name.data, args)
+        if "hlt.node" in op.attributes:
+            call.attributes["hlt.node"] = op.attributes["hlt.node"]
+        self.block.add_op(call)
+
+    def _call_c(self, op: hlt.CallCOp) -> None:
+        kernel = lower_call_c(op, f"k{len(self.kernels)}_call_c")
+        self.kernels[op] = kernel
+        args = [self.memory(value) for value in (*op.inputs, *op.outputs)]
+        call = CallOp.make(kernel.sym_name.data, [*args, self._status()])
         if "hlt.node" in op.attributes:
             call.attributes["hlt.node"] = op.attributes["hlt.node"]
         self.block.add_op(call)
@@ -206,7 +218,7 @@ def _may_target(value: SSAValue, block: Block) -> bool:
         return False
     if isinstance(maker, hlt.LoopOp):
         return isinstance(value, OpResult) and value.index >= len(maker.inits)
-    return isinstance(maker, hlt.FusionOp | hlt.IfOp)
+    return isinstance(maker, hlt.CallCOp | hlt.FusionOp | hlt.IfOp)
 
 
 def signature(op: hlt.FusionOp) -> Hashable:

@@ -64,6 +64,13 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, metavar: str = "MODE
         "--accumulate", choices=DTYPES, default="f32", help="what sums of f16 are kept in (default f32)"
     )
     parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache")
+    parser.add_argument(
+        "--plugin",
+        action="append",
+        default=[],
+        metavar="FILE.py",
+        help="run this first: it registers custom operators (again for each file)",
+    )
     parser.add_argument("--external-root", metavar="DIR", help="one more folder beneath which weights may lie")
 
 

@@ -73,6 +73,7 @@ def _options(args: argparse.Namespace) -> dict[str, Any]:
         "external_root": args.external_root,
         "shapes": dict(request_from(args).shapes),
         "dims": dict(request_from(args).dims),
+        "plugins": args.plugin,
     }
 
 

@@ -21,6 +21,7 @@ from typing import NoReturn, Protocol, cast
 
 from mlc.cli.parser import ArgumentParser
 from mlc.errors import InternalError, MlcError, UsageError, nearest, printable
+from mlc.operators import load_plugin
 
 COMMANDS = {
     "compile": "compile a model to a library, an object or an archive",
@@ -98,6 +99,8 @@ def _run_command(arguments: list[str]) -> int:
     sub_args.verbosity = args.verbose + sub_args.verbose - args.quiet - sub_args.quiet
     with _logging(sub_args.verbosity):
         _warn_about_variables()
+        for path in getattr(sub_args, "plugin", ()):
+            load_plugin(path)
         return command.run(sub_args)
 
 

@@ -31,7 +31,11 @@ Options: TypeAlias = Mapping[str, Any]
 
 def _mlc(model: str, feeds: Mapping[str, Array], threads: int, options: Options) -> Step:
     import mlc
+    from mlc.operators import load_plugin
 
+    for path in options.get("plugins", ()):
+        load_plugin(path)
+    options = {name: value for name, value in options.items() if name != "plugins"}
     if model.endswith(".so"):
         net = mlc.load(model, threads=threads)
     else:

@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[3] / "docs/develop/operators.md"
 def test_the_documented_operator_compiles() -> None:
     model = unary("SquaredRelu", domain="my.company")
     model.graph.node[0].attribute.append(helper.make_attribute("scale", 2.0))
-    with pytest.raises(mlc.UnsupportedError, match=r"SquaredRelu in only.*registers custom operators with onnx_op"):
+    with pytest.raises(mlc.UnsupportedError, match=r"SquaredRelu in only.*register custom operators with onnx_op"):
         mlc.compile(model, threads=1, cache=False)
     found = re.search(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert found is not None
