@@ -159,7 +159,8 @@ def _functions(program: Program) -> str:
  * {threads} */
 int32_t {name}_init({name}_ctx *ctx, const void *weights, size_t bytes, int32_t threads);
 
-/* Run once. `in` and `out` hold one pointer per tensor, dense and row-major, aligned to its element;
+/* Run once. `in` and `out` hold one pointer per tensor, dense and row-major, aligned to its element; outputs
+ * overlap neither inputs nor each other;
  * {dims};
  * `arena` is scratch memory of {name}_arena_size(dims) bytes, aligned to 64. Several threads may run one context at
  * once, each with an arena and outputs of its own: one of them uses the context's threads, the others run alone.

@@ -7,36 +7,38 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from ctypes import addressof, c_char
 from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, cast
 
 import numpy as np
 
 from mlc.codegen.jit import Session
 from mlc.dialects.bounds import Bounds
 from mlc.dialects.extents import Extent
-from mlc.errors import UsageError, nearest
+from mlc.errors import UsageError
+from mlc.feeds import (
+    Array,
+    Feeds,
+    address,
+    array_of,
+    bindable,
+    by_name,
+    check_apart,
+    check_names,
+    matching,
+    named_arrays,
+    sequence,
+    writeable,
+)
 
 if TYPE_CHECKING:
     from mlc.codegen.artefact import Artefact
 
-Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-Feeds: TypeAlias = Mapping[str, Any]
-
 MAX_SPECIALISATIONS = 16
 """Sets of shapes that a model with symbolic dims keeps compiled; the least recently used goes first."""
-
-
-class SupportsDLPack(Protocol):
-    """An array of another library that can be looked at without a copy (PyTorch, JAX, CuPy on the CPU, ...)."""
-
-    def __dlpack__(self) -> Any: ...
-
-    def __dlpack_device__(self) -> tuple[int, int]: ...
 
 
 @dataclass(frozen=True)
@@ -188,7 +190,7 @@ class CompiledModel:
         ``out`` holds arrays to write outputs to: contiguous, of the right dtype and shape, and apart from all others
         in memory (which is looked at closely by `bind` alone: it takes time). Outputs without one are new arrays.
         """
-        results = self._run(_naming(inputs), {} if out is None else _naming(out))
+        results = self._run(named_arrays(inputs), {} if out is None else named_arrays(out))
         return dict(zip([spec.name for spec in self.outputs], results))
 
     def bind(self, inputs: Feeds | Sequence[Any], outputs: Feeds | Sequence[Any]) -> Callable[[], None]:
@@ -198,17 +200,17 @@ class CompiledModel:
         the function; those of outputs share no memory with others. Don't call one such function from two threads at
         once; bind twice instead.
         """
-        feeds = inputs if isinstance(inputs, Mapping) else self._feeds(_sequence(inputs), {})
-        taken = {name: _bindable(name, array) for name, array in self._checked(feeds).items()}
+        feeds = inputs if isinstance(inputs, Mapping) else self._feeds(sequence(inputs), {})
+        taken = {name: bindable(name, array) for name, array in self._checked(feeds).items()}
         executable = self._executable(taken)
-        sources = [_matching(spec, taken[spec.name], "input") for spec in executable.inputs]
-        given = _by_name(outputs, executable.outputs)
+        sources = [matching(spec, taken[spec.name], "input") for spec in executable.inputs]
+        given = by_name(outputs, executable.outputs)
         call = executable.call_for([array.shape for array in sources])
         if executable.bounds and executable.bounds.found:
             raise UsageError("a model whose outputs' shapes depend on data can't be bound", node=self.name)
-        sinks = [_sink(spec, given[spec.name], room) for spec, room in zip(executable.outputs, call.rooms)]
-        _check_apart(sinks, executable, sources)
-        step = executable.session.bind([_address(a) for a in sources], [_address(a) for a in sinks], call.dims)
+        sinks = [writeable(spec, given[spec.name], room) for spec, room in zip(executable.outputs, call.rooms)]
+        check_apart(executable.outputs, sinks, sources)
+        step = executable.session.bind([address(a) for a in sources], [address(a) for a in sinks], call.dims)
         cast("Any", step).__dict__["arrays"] = sources, sinks
         return cast("Callable[[], None]", step)
 
@@ -227,7 +229,7 @@ class CompiledModel:
     def _run(self, feeds: Feeds, out: Feeds) -> list[Array]:
         executable = self._single
         if executable is None:
-            feeds = {name: _array(name, array) for name, array in self._checked(feeds).items()}
+            feeds = {name: array_of(name, array) for name, array in self._checked(feeds).items()}
             executable = self._executable(feeds)
         if len(feeds) != len(executable.inputs):
             self._checked(feeds)
@@ -245,14 +247,14 @@ class CompiledModel:
         call = executable.call_for([array.shape for array in sources])
         sinks = self._sinks(executable, call, out)
         if out and not {*map(id, sinks)}.isdisjoint(map(id, sources)):
-            _check_apart(sinks, executable, sources)
-        found = executable.session.run_raw([_address(a) for a in sources], [_address(a) for a in sinks], call.dims)
+            check_apart(executable.outputs, sinks, sources)
+        found = executable.session.run_raw([address(a) for a in sources], [address(a) for a in sinks], call.dims)
         return executable.trimmed(sinks, call, found)
 
     def _taken(self, spec: TensorInfo, feeds: Feeds) -> Array:
         """The array of an input that can't be used as it is: converted, copied or refused."""
-        array = _array(spec.name, self._checked(feeds)[spec.name])
-        return np.ascontiguousarray(_matching(spec, array, "input")).reshape(array.shape)
+        array = array_of(spec.name, self._checked(feeds)[spec.name])
+        return np.ascontiguousarray(matching(spec, array, "input")).reshape(array.shape)
 
     def _sinks(self, executable: Executable, call: Call, out: Feeds) -> list[Array]:
         """Arrays for the outputs: those of ``out``, and new ones."""
@@ -264,15 +266,15 @@ class CompiledModel:
                 array = np.empty(room, spec.dtype)
             else:
                 found += 1
-                array = _sink(spec, array, room)
+                array = writeable(spec, array, room)
             sinks.append(array)
         if found < len(out):
-            _known("output", out, [spec.name for spec in executable.outputs])
+            check_names("output", out, [spec.name for spec in executable.outputs])
         return sinks
 
     def _checked(self, feeds: Feeds) -> Feeds:
         """The same, if they are arrays for exactly the inputs there are."""
-        _known("input", feeds, self._names)
+        check_names("input", feeds, self._names)
         missing = [name for name in self._names if name not in feeds]
         if missing:
             raise UsageError(f"no array is given for input {', '.join(map(repr, missing))}")
@@ -285,7 +287,7 @@ class CompiledModel:
         if self._single is not None:
             return self._single
         for spec in self.inputs:
-            _matching(spec, feeds[spec.name], "input")
+            matching(spec, feeds[spec.name], "input")
         with self._lock:
             for key, made in reversed(self._made.items()):
                 if made.fits(feeds):
@@ -361,97 +363,3 @@ class CompiledModel:
         if self._rebuild is None:
             raise UsageError("this model was loaded from an artefact: copy its files", node=self.name)
         output.write(self._rebuild(output.name, output.embed))
-
-
-def _naming(given: Any) -> Feeds:
-    """Arrays by name, as they are given; UsageError when they have no names."""
-    if type(given) is not dict and not isinstance(given, Mapping):
-        raise UsageError(f"a {type(given).__name__} names no arrays", hint="pass a dict of arrays by name")
-    return cast("Feeds", given)
-
-
-def _known(what: str, given: Feeds, valid: Any) -> None:
-    for name in given:
-        if name not in valid:
-            raise UsageError(f"the model has no {what} {name!r}", hint=nearest(str(name), valid))
-
-
-def _array(name: str, value: Any) -> Array:
-    """A NumPy array, or another library's through DLPack."""
-    if isinstance(value, np.ndarray):
-        return cast("Array", value)
-    if isinstance(value, np.generic):
-        return np.asarray(value)
-    if hasattr(value, "__dlpack__"):
-        try:
-            return np.from_dlpack(value)
-        except (BufferError, RuntimeError, TypeError, ValueError) as error:
-            raise UsageError(f"{name!r} can't be read through DLPack: {' '.join(str(error).split())}") from error
-    raise UsageError(f"{name!r} is a {type(value).__name__}, not an array", hint="pass a NumPy array")
-
-
-def _matching(spec: TensorInfo, array: Array, what: str) -> Array:
-    """The array, if it has the dtype and shape that ``spec`` says."""
-    if array.dtype != spec.dtype:
-        hint = f"convert it with .astype({str(spec.dtype)!r})"
-        raise UsageError(f"{what} {spec.name!r} has dtype {array.dtype}, the model has {spec.dtype}", hint=hint)
-    shape = spec.shape
-    if shape is None or array.shape == shape:
-        return array
-    if len(array.shape) != len(shape) or any(
-        isinstance(dim, int) and dim != extent for dim, extent in zip(shape, array.shape)
-    ):
-        dims = ", ".join(map(str, shape))
-        raise UsageError(f"{what} {spec.name!r} has shape {list(array.shape)}, the model has [{dims}]")
-    return array
-
-
-def _sink(spec: TensorInfo, value: Any, shape: tuple[int, ...]) -> Array:
-    """An array to write an output of that shape to."""
-    array = _matching(TensorInfo(spec.name, spec.dtype, shape), _array(spec.name, value), "output")
-    if not array.flags.c_contiguous or not array.flags.writeable:
-        raise UsageError(f"output {spec.name!r} must be written to an array that is contiguous and writeable")
-    return array
-
-
-def _check_apart(sinks: Sequence[Array], executable: Executable, sources: Sequence[Array]) -> None:
-    """Raise UsageError when an output would be written over an input or another output."""
-    for index, sink in enumerate(sinks):
-        for other in (*sources, *sinks[:index]):
-            if np.may_share_memory(sink, other):
-                name = executable.outputs[index].name
-                raise UsageError(f"output {name!r} would be written over another array of the call")
-
-
-def _bindable(name: str, value: Any) -> Array:
-    array = _array(name, value)
-    if not array.flags.c_contiguous:
-        raise UsageError(f"input {name!r} must be contiguous to be bound", hint="use numpy.ascontiguousarray")
-    return array
-
-
-def _by_name(given: Feeds | Sequence[Any], specs: Sequence[TensorInfo]) -> Feeds:
-    """Outputs by name, all there are."""
-    names = [spec.name for spec in specs]
-    if not isinstance(given, Mapping):
-        arrays = _sequence(given)
-        if len(arrays) != len(names):
-            raise UsageError(f"{len(arrays)} arrays are given for {len(names)} outputs: {', '.join(names)}")
-        return dict(zip(names, arrays))
-    _known("output", given, names)
-    missing = [name for name in names if name not in given]
-    if missing:
-        raise UsageError(f"no array is given for output {', '.join(map(repr, missing))}")
-    return given
-
-
-def _sequence(given: Any) -> Sequence[Any]:
-    return cast("Sequence[Any]", given) if isinstance(given, list | tuple) else (given,)
-
-
-def _address(array: Any) -> int:
-    """Where the elements of a contiguous array lie. The short way, of 0.3 us, takes only what is writeable."""
-    try:
-        return addressof(c_char.from_buffer(array))
-    except (TypeError, ValueError, BufferError):
-        return cast(int, array.__array_interface__["data"][0])

@@ -196,17 +196,6 @@ class LoopOp(ControlOp):
         return self.body.block.args[1 + len(self.inits) :]
 
     @property
-    def next_keep(self) -> SSAValue | None:
-        """What decides on the next iteration."""
-        return yield_of(self.body.block).values[0] if self.keep is not None else None
-
-    @property
-    def next_states(self) -> Sequence[SSAValue]:
-        """What the body yields for the carried values."""
-        first = int(self.keep is not None)
-        return yield_of(self.body.block).values[first : first + len(self.inits)]
-
-    @property
     def next_parts(self) -> Sequence[SSAValue]:
         """What the body yields for the stacked results."""
         return yield_of(self.body.block).values[int(self.keep is not None) + len(self.inits) :]

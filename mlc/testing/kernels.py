@@ -142,17 +142,3 @@ def run_kernels(
 ) -> tuple[Array, ...]:
     """Compile a module and run it once."""
     return compile_kernels(module.clone(), target=target, threads=threads, weights=weights)(*arrays)
-
-
-def run_fusion(
-    fusion: hlt.FusionOp, arrays: Sequence[Array], *, target: str = "native", threads: int = 1
-) -> tuple[Array, ...]:
-    """Run one fusion as one kernel; the fusion is left as it is."""
-    types = [v.type for v in fusion.inputs]
-    block = Block(arg_types=types)
-    copy = fusion.clone(dict(zip(fusion.operands, block.args)))
-    block.add_op(copy)
-    block.add_op(ReturnOp(*copy.results))
-    signature = FunctionType.from_lists(types, [v.type for v in copy.results])
-    module = ModuleOp([FuncOp("main", signature, Region(block))])
-    return compile_kernels(module, target=target, threads=threads, passes=())(*arrays)
