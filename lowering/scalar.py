@@ -19,6 +19,7 @@ from xdsl.dialects.builtin import (
     IntegerAttr,
     IntegerType,
     StringAttr,
+    UnitAttr,
     f32,
     i1,
     i64,
@@ -26,6 +27,12 @@ from xdsl.dialects.builtin import (
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
 from mlc.dialects.loop import IndexOp, LdexpOp, YieldOp
+
+NONPOSITIVE = "nonpositive"
+"""Attribute of a `math.exp` whose operand is known to be at most 0."""
+
+BESIDE_ONE = "beside_one"
+"""Attribute of a `math.exp` whose result is added to 1: of one that is far smaller than 1, nothing is needed."""
 
 _RANKS: dict[type[Attribute], int] = {Float16Type: 0, BFloat16Type: 0, Float32Type: 1, Float64Type: 2}
 """Which of two float types is the wider one."""
@@ -142,9 +149,18 @@ class Scalar:
         """``a * b + c``, rounded once."""
         return self.op(math.FmaOp, [a, b, c], a.type)
 
-    def ldexp(self, p: SSAValue, n: SSAValue) -> SSAValue:
-        """``p * 2**n`` for an integral float ``n``."""
-        return self.op(LdexpOp, [p, n], p.type)
+    def ldexp(self, p: SSAValue, n: SSAValue, within: tuple[int, int] | None = None) -> SSAValue:
+        """``p * 2**n`` for an integral float ``n``, which is ``within`` two numbers if they are given; see the op."""
+        made = LdexpOp(p, n, within)
+        self.sink.add_op(made)
+        return made.result
+
+    def exp(self, x: SSAValue, fact: str) -> SSAValue:
+        """``e**x``, and what is known of it: `NONPOSITIVE` or `BESIDE_ONE`."""
+        wide = self.widen(x)
+        made = math.ExpOp.create(operands=[wide], result_types=[wide.type], attributes={fact: UnitAttr()})
+        self.sink.add_op(made)
+        return self.narrow(made.results[0], x.type)
 
     # --- comparison, selection, conversion
 

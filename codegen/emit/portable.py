@@ -27,6 +27,11 @@ _QUIET_BFLOAT = 0x0040
 _MAGNITUDE = 0x7FFFFFFF
 
 
+def shifter(element: Attribute) -> float:
+    """A number without fraction: small numbers that are added to it get rounded to whole ones, in its lowest bits."""
+    return 1.5 * (2.0**52 if isinstance(element, Float64Type) else 2.0**23)
+
+
 def rounding(kind: str) -> Emitter:
     """``roundeven``, ``floor``, ``ceil`` or ``trunc``: one instruction, or addition of a number without fraction."""
 
@@ -34,6 +39,9 @@ def rounding(kind: str) -> Emitter:
         element = op.results[0].type
         if ctx.target.rounding:
             return ctx.intrinsic(f"llvm.{kind}", element, args[0])
+        if "small" in op.attributes:
+            large = ctx.constant(shifter(element), element)
+            return ctx.binary("fsub", element, ctx.binary("fadd", element, args[0], large), large)
         return _ROUNDED[kind](ctx, element, args[0])
 
     return emit

@@ -17,6 +17,7 @@ from mlc.codegen.emit.lanes import Emitter, Lanes
 from mlc.codegen.emit.remainder import remainder
 from mlc.codegen.emit.writer import spelling
 from mlc.codegen.targets import Instruction
+from mlc.dialects.loop import LdexpOp
 from mlc.errors import InternalError
 
 _NAMED = re.compile(r"\$([a-z]*)")
@@ -159,9 +160,13 @@ def _ldexp(ctx: Lanes, op: Operation, args: list[str]) -> str:
     """``p * 2**n`` with one rounding, for ``|n|`` up to twice the largest exponent.
 
     ``2**n`` is a product of two powers, so that neither leaves the normal range where ``p 2**n`` is denormal or
-    only just finite; the first product is exact.
+    only just finite; the first product is exact. Where ``n`` is known to have a range that one power can have, moved by
+    a constant, one is enough.
     """
     element = op.results[0].type
+    offset = _offset(op)
+    if offset is not None:
+        return _ldexp_within(ctx, element, args, offset)
     form, bias, shift = (i32, 127, 23) if isinstance(element, Float32Type) else (i64, 1023, 52)
     integer, type_ = ctx.type(form), ctx.type(element)
     whole = ctx.out.value(f"fptosi {type_} {args[1]} to {integer}")
@@ -174,6 +179,30 @@ def _ldexp(ctx: Lanes, op: Operation, args: list[str]) -> str:
         power = ctx.out.value(f"bitcast {integer} {shifted} to {type_}")
         value = ctx.out.value(f"fmul {type_} {value}, {power}")
     return value
+
+
+def _offset(op: Operation) -> int | None:
+    """What to add to the exponents of an ldexp so that they and its products are normal, if anything does."""
+    assert isinstance(op, LdexpOp)
+    if op.within is None:
+        return None
+    low, high = op.within.get_values()
+    most = 127 if isinstance(op.result.type, Float32Type) else 1023
+    least = 2 - most
+    offset = max(least - low, 0) or min(most - high, 0)
+    return offset if least <= low + offset and high + offset <= most else None
+
+
+def _ldexp_within(ctx: Lanes, element: Attribute, args: list[str], offset: int) -> str:
+    """``p * 2**(n + offset) * 2**-offset``: the exponent is read from the lowest bits of a sum.
+
+    The first product is exact, and NaN passes.
+    """
+    form, bias, shift = (i32, 127, 23) if isinstance(element, Float32Type) else (i64, 1023, 52)
+    total = ctx.binary("fadd", element, args[1], ctx.constant(portable.shifter(element) + bias + offset, element))
+    shifted = ctx.binary("shl", form, ctx.convert("bitcast", element, form, total), ctx.constant(shift, form))
+    value = ctx.binary("fmul", element, args[0], ctx.convert("bitcast", form, element, shifted))
+    return ctx.binary("fmul", element, value, ctx.constant(2.0**-offset, element)) if offset else value
 
 
 def _guarded_divide(mnemonic: str, signed: bool) -> Emitter:

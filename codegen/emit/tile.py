@@ -25,7 +25,10 @@ Registers: TypeAlias = dict[tuple[int, ...], str]
 """The values of a tile by register index (lanes excluded), in the order of the tile's axes."""
 
 DEFAULT_GROUP = 4
-"""Points whose chains interleave when the schedule does not say."""
+"""Points whose chains interleave when the schedule does not say, where their values fit into registers."""
+
+MANY_REGISTERS = 32
+"""Fewer hold one point's values and constants at most, unless operations take operands from memory."""
 
 
 @dataclass
@@ -132,7 +135,9 @@ class TileEmitter:
     def _group(self) -> int:
         if self.op.group is not None:
             return self.op.group.value.data
-        return DEFAULT_GROUP if len(self.program.steps) > 2 else 1
+        target = self.ctx.target
+        roomy = target.registers >= MANY_REGISTERS or target.splat == "memory"
+        return DEFAULT_GROUP if len(self.program.steps) > 2 and roomy else 1
 
     def _batch(self, batch: list[Point], results: list[Registers]) -> None:
         for op, refs in self.program.steps:

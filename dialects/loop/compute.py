@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from xdsl.dialects.builtin import ArrayAttr, Float32Type, Float64Type, IntegerType, MemRefType, StringAttr, UnitAttr
+from xdsl.dialects.builtin import (
+    ArrayAttr,
+    DenseArrayBase,
+    Float32Type,
+    Float64Type,
+    IntegerType,
+    MemRefType,
+    StringAttr,
+    UnitAttr,
+    i64,
+)
 from xdsl.ir import Attribute, Operation, Region, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
@@ -191,7 +201,10 @@ class IndexOp(IRDLOperation):
 
 @irdl_op_definition
 class LdexpOp(IRDLOperation):
-    """``p * 2**n`` for an integral float ``n``: ``%r = loop.ldexp %p, %n : f32``."""
+    """``p * 2**n`` for an integral float ``n``: ``%r = loop.ldexp %p, %n within [-150, 0] : f32``.
+
+    ``within`` promises that ``n`` lies between two numbers and ``p`` between 1/2 and 2, unless either is NaN.
+    """
 
     name = "loop.ldexp"
     T: ClassVar = VarConstraint("T", base(Float32Type) | base(Float64Type))
@@ -199,10 +212,12 @@ class LdexpOp(IRDLOperation):
     n = operand_def(T)
     result = result_def(T)
     traits = traits_def(Pure())
-    assembly_format = "$p `,` $n attr-dict `:` type($result)"
+    within = opt_prop_def(DenseArrayBase.constr(i64))
+    assembly_format = "$p `,` $n (`within` $within^)? attr-dict `:` type($result)"
 
-    def __init__(self, p: SSAValue | Operation, n: SSAValue | Operation) -> None:
-        super().__init__(operands=[p, n], result_types=[SSAValue.get(p).type])
+    def __init__(self, p: SSAValue | Operation, n: SSAValue | Operation, within: tuple[int, int] | None = None) -> None:
+        bounds = {"within": DenseArrayBase.from_list(i64, within)} if within else {}
+        super().__init__(operands=[p, n], result_types=[SSAValue.get(p).type], properties=bounds)
 
 
 @irdl_op_definition

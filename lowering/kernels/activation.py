@@ -9,7 +9,7 @@ from xdsl.dialects import math
 from xdsl.ir import SSAValue
 
 from mlc.dialects import hlt
-from mlc.lowering.scalar import Scalar
+from mlc.lowering.scalar import BESIDE_ONE, Scalar
 
 Activation: TypeAlias = Callable[[Scalar, SSAValue], SSAValue]
 Form: TypeAlias = Callable[[Scalar, SSAValue, float, float], SSAValue]
@@ -18,7 +18,7 @@ Form: TypeAlias = Callable[[Scalar, SSAValue, float, float], SSAValue]
 def sigmoid(s: Scalar, x: SSAValue) -> SSAValue:
     """``1 / (1 + exp(-x))``."""
     one = s.constant(1.0, x.type)
-    return s.div(one, s.add(one, s.unary(math.ExpOp, s.neg(x))))
+    return s.div(one, s.add(one, s.exp(s.neg(x), BESIDE_ONE)))
 
 
 def _tanh(s: Scalar, x: SSAValue) -> SSAValue:

@@ -13,6 +13,7 @@ from mlc.dialects import hlt
 from mlc.dialects.hlt import is_narrow
 from mlc.dialects.hlt.base import element_of
 from mlc.dialects.loop import GeluOp, RemfOp
+from mlc.lowering.kernels.activation import sigmoid
 from mlc.lowering.kernels.builder import KernelBuilder, ids, lowers, result_dims, signless
 from mlc.lowering.narrow import decode, encode, is_unsigned
 from mlc.lowering.scalar import Scalar
@@ -93,10 +94,7 @@ def _reciprocal(s: Scalar, op: Operation, a: Sequence[SSAValue]) -> SSAValue:
 
 
 def _sigmoid(s: Scalar, op: Operation, a: Sequence[SSAValue]) -> SSAValue:
-    x = s.widen(a[0])
-    one = s.constant(1.0, x.type)
-    e = s.unary(math.ExpOp, s.neg(x))
-    return s.narrow(s.div(one, s.add(one, e)), a[0].type)
+    return s.narrow(sigmoid(s, s.widen(a[0])), a[0].type)
 
 
 def _gelu(s: Scalar, op: hlt.GeluOp, a: Sequence[SSAValue]) -> SSAValue:

@@ -14,10 +14,7 @@ from mlc.dialects import hlt
 from mlc.dialects.loop.affine import Expr
 from mlc.lowering.kernels.builder import Buffer, Index, KernelBuilder, Source, Splat, ids, lowers, result_dims
 from mlc.lowering.kernels.contraction import accumulator
-from mlc.lowering.scalar import Body, Scalar, last
-
-NONPOSITIVE = "nonpositive"
-"""Attribute of a `math.exp` whose operand is known to be at most 0."""
+from mlc.lowering.scalar import NONPOSITIVE, Body, Scalar, last
 
 Operand: TypeAlias = tuple[Source, Index]
 

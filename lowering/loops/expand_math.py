@@ -1,7 +1,8 @@
 """expand_math: transcendental functions become polynomials of our own, so that kernels call no library.
 
 Every function has one expansion for all targets; `docs/reference/math.md` lists the measured accuracy. A fact known
-of the operand (a softmax's exponent is never positive) drops the clamps it makes unnecessary.
+of the operand (a softmax's exponent is never positive) or of the use (a sigmoid adds one) drops the clamps and steps
+that it makes unnecessary.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from mlc.dialects.loop import ComputeOp, GeluOp
 from mlc.errors import UnsupportedError
 from mlc.lowering.loops import polynomials as poly
 from mlc.lowering.loops.select_rows import regions
-from mlc.lowering.scalar import Scalar
+from mlc.lowering.scalar import BESIDE_ONE, NONPOSITIVE, Scalar
 
 Expansion = Callable[[Scalar, Operation], SSAValue]
 
@@ -77,7 +78,7 @@ def expand(block: Block, *, strict: bool = False) -> None:
         if not isinstance(op.results[0].type, Float32Type | Float64Type):
             raise UnsupportedError(f"{op.name} on {op.results[0].type} has no expansion")
         scalar = Ahead(block, op, strict=strict)
-        facts = {"nonpositive": True} if "nonpositive" in op.attributes else {}
+        facts = {name: True for name in (NONPOSITIVE, BESIDE_ONE) if name in op.attributes}
         value = expansion(scalar, *op.operands, **facts)
         op.results[0].replace_all_uses_with(value)
         block.erase_op(op)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith, math
-from xdsl.dialects.builtin import ModuleOp, UnitAttr
+from xdsl.dialects.builtin import FloatAttr, ModuleOp, UnitAttr
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
@@ -44,10 +44,46 @@ def join(op: ComputeOp) -> None:
 
 
 def contract(block: Block) -> None:
-    """``a*b + c`` and ``c + a*b`` with no other use of the product become ``fma(a, b, c)``."""
+    """``a*b + c`` and ``c + a*b`` with no other use of the product become ``fma(a, b, c)``.
+
+    ``x * (1 / d)`` with no other use of the reciprocal becomes ``x / d`` where ``d`` is computed from ``x``; else there
+    may be fewer reciprocals than products.
+    """
     for op in list(block.ops):
         if isinstance(op, arith.AddfOp):
             _contract_add(block, op)
+        elif isinstance(op, arith.MulfOp):
+            _contract_quotient(block, op)
+
+
+def _contract_quotient(block: Block, op: arith.MulfOp) -> None:
+    for quotient, other in ((op.lhs, op.rhs), (op.rhs, op.lhs)):
+        owner = quotient.owner
+        if not isinstance(owner, arith.DivfOp) or not _has_one_use(owner.result):
+            continue
+        if _is_one(owner.lhs) and _follows(owner.rhs, other):
+            _replace(block, op, arith.DivfOp.create(operands=[other, owner.rhs], result_types=[op.result.type]))
+            block.erase_op(owner)
+            return
+
+
+def _is_one(value: SSAValue) -> bool:
+    owner = value.owner
+    return isinstance(owner, arith.ConstantOp) and isinstance(owner.value, FloatAttr) and owner.value.value.data == 1.0
+
+
+def _follows(value: SSAValue, source: SSAValue) -> bool:
+    """Whether a value is computed from another one."""
+    seen: set[SSAValue] = set()
+    left = [value]
+    while left:
+        one = left.pop()
+        if one is source:
+            return True
+        if one not in seen and isinstance(one.owner, Operation):
+            left += one.owner.operands
+        seen.add(one)
+    return False
 
 
 def _contract_add(block: Block, op: arith.AddfOp) -> None:

@@ -155,6 +155,15 @@ def layer_norm(rows: int, columns: int) -> Sample:
     return sample("layer_norm", [_plain(rows, columns), _plain(columns), _plain(columns)], build, weights=(1, 2))
 
 
+def gate(rows: int, columns: int) -> Sample:
+    """``x sigmoid(x)``."""
+
+    def build(add: Add, x: SSAValue) -> SSAValue:
+        return add(hlt.MulOp(x, add(hlt.SigmoidOp(x))))
+
+    return sample("gate", [_plain(rows, columns)], build)
+
+
 def elementwise(rows: int, columns: int) -> Sample:
     """``tanh(x) + y``, with ``y`` broadcast over the rows."""
 

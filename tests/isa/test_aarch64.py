@@ -9,7 +9,7 @@ import pytest
 from mlc.codegen.targets import find_target, resolve
 from mlc.testing.assembly import Listing, assembly
 from mlc.testing.mca import cycles
-from mlc.testing.samples import Sample, conv, depthwise, gemm, half_gemm
+from mlc.testing.samples import Sample, conv, depthwise, gate, gemm, half_gemm
 
 BY_LANE = r"fmla v\d+\.4s, v\d+\.4s, v\d+\.s\[[0-3]\]"
 
@@ -100,4 +100,13 @@ def test_sums_in_halves_multiply_by_lanes(columns: int, tile: int) -> None:
     assert loop.count(HALF_BY_LANE) == loop.mnemonics["fmla"] == tile
     assert loop.count("dup|ld1r|mov|fmov|fcvt") == 0
     assert loop.count(HALF_BY_LANE) >= 0.85 * len(loop.instructions)
+    assert not loop.stack_accesses
+
+
+def test_gates_take_few_instructions() -> None:
+    """``x sigmoid(x)`` of four vectors, 27 instructions each: one power of two, and the product is in the quotient."""
+    loop = Listing.of(assembly(gate(64, 512).kernel, find_target("aarch64"))).busiest_loop("fmla")
+    assert loop.mnemonics["fdiv"] == loop.mnemonics["shl"] == 4
+    assert loop.count("fneg|fcvtzs|sshr") == 0
+    assert len(loop.instructions) <= 4 * 27
     assert not loop.stack_accesses

@@ -6,7 +6,7 @@ import pytest
 
 from mlc.codegen.targets import find_target
 from mlc.testing.assembly import Listing, assembly
-from mlc.testing.samples import Sample, conv, depthwise, elementwise, gemm
+from mlc.testing.samples import Sample, conv, depthwise, elementwise, gate, gemm
 
 BY_LANE = r"vmla\.f32 q\d+, q\d+, d\d+\[[01]\]"
 MEMORY_AND_MOVES = r"vldmia|vstmia|vst1|ldr|str|vorr|vmov|vdup"
@@ -54,3 +54,12 @@ def test_functions_are_vectors() -> None:
     assert loop.mnemonics["vmul.f32"] + loop.mnemonics["vmla.f32"] >= 40
     assert loop.mnemonics["vdiv.f32"] == 16
     assert loop.count("bl|blx") - loop.count("blt") == 0
+
+
+def test_gates_take_few_instructions() -> None:
+    """``x sigmoid(x)`` of four vectors: no rounding in steps, no second power of two; the divisions are scalar."""
+    loop = listing(gate(64, 512)).busiest_loop("vmla")
+    assert loop.mnemonics["vdiv.f32"] == 16
+    assert loop.count("vabs|vneg|vcvt|vbif|vbsl|vcgt") == 0
+    assert loop.mnemonics["vshl.i32"] == 4
+    assert len(loop.instructions) <= 184

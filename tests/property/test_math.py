@@ -18,6 +18,7 @@ from benchmarks import fit_math, math_accuracy
 from benchmarks.math_accuracy import COUNT, FUNCTIONS, Function, Kernel, kernel_of, object_of, undefined_symbols
 from mlc.codegen.targets import Target, all_targets, find_target, native_target
 from mlc.dialects.loop import RemfOp
+from mlc.lowering.kernels.activation import sigmoid
 from mlc.lowering.loops import polynomials
 from mlc.lowering.loops.polynomials import coefficients
 from mlc.lowering.scalar import Scalar
@@ -150,6 +151,57 @@ def test_exp_of_what_is_known_to_be_negative(name: str) -> None:
     x = -np.abs(math_accuracy.samples(dtype, 1 << 12))
     known = Kernel(body, [element] * 2, target, lanes=lanes(target, dtype))(x)
     np.testing.assert_array_equal(known, kernel_of(BY_NAME["exp"], name, target)(x))
+
+
+def gated(s: Scalar, x: SSAValue) -> SSAValue:
+    return s.mul(x, sigmoid(s, x))
+
+
+@extended
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("target", HOSTED)
+@pytest.mark.parametrize("name", ["f32", "f64"])
+def test_sigmoids_and_gates(name: str, target: str, strict: bool) -> None:
+    """To 4 ULP where e**-x is finite, zero beyond; NaN of any payload stays NaN, and infinity times zero is."""
+    element, dtype = math_accuracy.ELEMENTS[name]
+    machine = find_target(target)
+    around: np.ndarray[Any, Any] = np.linspace(-120, 120, 1 << 12).astype(dtype)
+    x = np.append(math_accuracy.samples(dtype, 1 << 12), around)
+    word, quiet = ("u4", 0x7FC00000) if name == "f32" else ("u8", 0x7FF8 << 48)
+    payloads: np.ndarray[Any, Any] = np.arange(quiet, quiet + 512, dtype=word).view(dtype)
+    x = np.append(x, payloads)
+    with np.errstate(all="ignore"):
+        wide = x.astype(np.longdouble)
+        exact = 1 / (1 + np.exp(-wide))
+        product = wide * np.where(np.isneginf(wide), np.nan, exact)
+    finite = ~(wide < -np.log(np.longdouble(np.finfo(dtype).max)))
+    for body, wanted in ((sigmoid, exact), (gated, product)):
+        found = Kernel(body, [element] * 2, machine, lanes=lanes(machine, dtype), strict=strict)(x)
+        assert math_accuracy.errors(found, wanted, float(np.finfo(dtype).tiny))[finite].max() <= 4
+        assert not np.any(found[~finite & np.isfinite(x)]) and np.array_equal(np.isnan(found), np.isnan(wanted))
+
+
+@pytest.mark.parametrize("name", ["f32", "f64"])
+def test_exp_of_a_negation_has_the_bits_of_exp(name: str) -> None:
+    element, dtype = math_accuracy.ELEMENTS[name]
+    target = native_target()
+    x = math_accuracy.samples(dtype, 1 << 12)
+    negated = Kernel(lambda s, a: s.unary(math.ExpOp, s.neg(a)), [element] * 2, target, lanes=lanes(target, dtype))
+    np.testing.assert_array_equal(negated(x), kernel_of(BY_NAME["exp"], name, target)(-x))
+
+
+@pytest.mark.parametrize("target", HOSTED)
+@pytest.mark.parametrize(("name", "within"), [("f32", (-150, 0)), ("f32", (-100, 128)), ("f64", (-1076, 0))])
+def test_exponents_of_a_known_range(name: str, within: tuple[int, int], target: str) -> None:
+    """The same product with one rounding: denormal, normal and infinite."""
+    element, dtype = math_accuracy.ELEMENTS[name]
+    machine = find_target(target)
+    n = np.repeat(np.arange(within[0], within[1] + 1), 16).astype(dtype)
+    p = np.random.default_rng(0).uniform(0.5, 2, n.size).astype(dtype)
+    p[::16] = np.nan
+    kernel = Kernel(lambda s, a, b: s.ldexp(a, b, within), [element] * 3, machine, lanes=lanes(machine, dtype))
+    with np.errstate(over="ignore"):
+        np.testing.assert_array_equal(kernel(p, n), np.ldexp(p, n.astype(int)))
 
 
 @pytest.mark.parametrize("name", ["sin", "cos", "tan"])

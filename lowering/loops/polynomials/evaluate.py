@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from xdsl.dialects import arith, math
-from xdsl.dialects.builtin import Float32Type, IntegerType, i32, i64
+from xdsl.dialects.builtin import Float32Type, IntegerType, UnitAttr, i32, i64
 from xdsl.ir import Attribute, SSAValue
 
 from mlc.lowering.scalar import Scalar
@@ -36,6 +36,9 @@ class Format:
         """From here on all numbers are integers."""
         return 2.0**self.digits
 
+
+SMALL = "small"
+"""Attribute of a `math.roundeven` whose operand is so small that adding a large number rounds it."""
 
 SINGLE = Format("f32", 23, 127, i32)
 DOUBLE = Format("f64", 52, 1023, i64)
@@ -72,6 +75,14 @@ def clamp(s: Scalar, x: SSAValue, limit: float) -> SSAValue:
 def round_even(s: Scalar, x: SSAValue) -> SSAValue:
     """The nearest integer, as a float."""
     return s.unary(math.RoundEvenOp, x)
+
+
+def round_exponent(s: Scalar, x: SSAValue) -> SSAValue:
+    """The nearest integer, as a float, of a number that is about an exponent, or NaN."""
+    value = s.unary(math.RoundEvenOp, x)
+    assert isinstance(value.owner, math.RoundEvenOp)
+    value.owner.attributes[SMALL] = UnitAttr()
+    return value
 
 
 def truncated(s: Scalar, x: SSAValue) -> SSAValue:

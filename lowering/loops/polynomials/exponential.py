@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from xdsl.dialects import arith
 from xdsl.ir import SSAValue
 
 from mlc.lowering.loops.polynomials.coefficients import EXP, LN2
@@ -13,7 +14,7 @@ from mlc.lowering.loops.polynomials.evaluate import (
     horner,
     plus,
     reduce_by,
-    round_even,
+    round_exponent,
     scaled,
     with_sign,
 )
@@ -22,6 +23,9 @@ from mlc.lowering.scalar import Scalar
 _RANGE = {"f32": (-104.0, 89.0), "f64": (-746.0, 710.0)}
 """Operands of exp below give zero, above infinity."""
 
+_VANISHING = {"f32": -69.0, "f64": -620.0}
+"""One plus the exp of operands up to here is one; ranges of exponents from here to overflow need one step only."""
+
 _ONE = {"f32": 9.02, "f64": 19.1}
 """From here on tanh rounds to one."""
 
@@ -29,24 +33,33 @@ _HALF_INFINITE = {"f32": 90.0, "f64": 711.0}
 """Half of exp overflows here."""
 
 
-def _reduce(s: Scalar, x: SSAValue) -> tuple[SSAValue, SSAValue]:
-    """``n = round(x / ln 2)`` as a float, and ``x - n ln 2``."""
-    n = round_even(s, scaled(s, x, 1 / math.log(2)))
-    return n, reduce_by(s, x, n, LN2[format_of(x.type).name])
+def _reduce(s: Scalar, x: SSAValue, sign: int = 1) -> tuple[SSAValue, SSAValue]:
+    """``n = round(y / ln 2)`` of ``y = sign x`` as a float, and ``sign (y - n ln 2)``."""
+    n = round_exponent(s, scaled(s, x, sign / math.log(2)))
+    return n, reduce_by(s, x, n, [sign * part for part in LN2[format_of(x.type).name]])
 
 
-def exp(s: Scalar, x: SSAValue, *, nonpositive: bool = False) -> SSAValue:
+def exp(s: Scalar, x: SSAValue, *, nonpositive: bool = False, beside_one: bool = False) -> SSAValue:
     """e**x as ``2**n e**r`` with ``n = round(x / ln 2)``; ``nonpositive``: the operand never is above zero.
 
-    Operands are clamped to where the result is zero or infinite already.
+    Operands are clamped to where the result is zero or infinite already, or lost in a sum with one (``beside_one``).
+    A negation of the operand moves into the constants.
     """
     name = format_of(x.type).name
     low, high = _RANGE[name]
-    x = s.maximum(x, s.constant(low, x.type))
+    if beside_one:
+        low = _VANISHING[name]
+    sign = 1
+    if isinstance(x.owner, arith.NegfOp):
+        x, sign = x.owner.operand, -1
+    upper, lower = (s.minimum, s.maximum) if sign > 0 else (s.maximum, s.minimum)
+    x = lower(x, s.constant(sign * low, x.type))
     if not nonpositive:
-        x = s.minimum(x, s.constant(high, x.type))
-    n, r = _reduce(s, x)
-    return s.ldexp(horner(s, r, EXP[name]), n)
+        x = upper(x, s.constant(sign * high, x.type))
+    n, r = _reduce(s, x, sign)
+    value = horner(s, r, [c * sign**power for power, c in enumerate(EXP[name])])
+    within = (round(low / math.log(2)), 0 if nonpositive else round(high / math.log(2)))
+    return s.ldexp(value, n, within)
 
 
 def _reduced_minus_one(s: Scalar, x: SSAValue) -> tuple[SSAValue, SSAValue]:
@@ -60,7 +73,7 @@ def tanh(s: Scalar, x: SSAValue) -> SSAValue:
     one = s.constant(1.0, x.type)
     a = s.minimum(absolute(s, x), s.constant(_ONE[format_of(x.type).name], x.type))
     n, p = _reduced_minus_one(s, s.add(a, a))
-    power = s.ldexp(one, n)
+    power = s.ldexp(one, n, (0, round(2 * _ONE[format_of(x.type).name] / math.log(2))))
     value = s.div(s.fma(power, p, s.sub(power, one)), s.fma(power, p, s.add(power, one)))
     return with_sign(s, value, x)
 

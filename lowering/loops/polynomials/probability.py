@@ -5,8 +5,12 @@ from __future__ import annotations
 from xdsl.ir import SSAValue
 
 from mlc.lowering.loops.polynomials.coefficients import ERF, ERF_RANGES, ERFC, EXP2, NORMAL_TAIL, NORMAL_TAIL_END
-from mlc.lowering.loops.polynomials.evaluate import absolute, format_of, horner, round_even, with_sign
+from mlc.lowering.loops.polynomials.evaluate import absolute, format_of, horner, round_exponent, with_sign
 from mlc.lowering.scalar import Scalar
+
+_ERFC_EXPONENTS = {"f32": (-26, 0), "f64": (-55, 0)}
+_TAIL_EXPONENTS = {"f32": (-161, -1), "f64": (-1399, -1)}
+"""Between which the exponents of the complement of erf and of the normal distribution's tail lie."""
 
 
 def erf(s: Scalar, x: SSAValue) -> SSAValue:
@@ -27,8 +31,8 @@ def erf(s: Scalar, x: SSAValue) -> SSAValue:
     value = pairs[-1]
     for pair in reversed(pairs[:-1]):
         value = s.fma(value, t, pair)
-    n = round_even(s, value)
-    far = s.sub(one, s.ldexp(horner(s, s.sub(value, n), EXP2[name]), n))
+    n = round_exponent(s, value)
+    far = s.sub(one, s.ldexp(horner(s, s.sub(value, n), EXP2[name]), n, _ERFC_EXPONENTS[name]))
     return s.select(large, with_sign(s, far, x), s.fma(x, value, x))
 
 
@@ -41,6 +45,6 @@ def gelu(s: Scalar, x: SSAValue) -> SSAValue:
     name = format_of(x.type).name
     a = s.minimum(absolute(s, x), s.constant(NORMAL_TAIL_END[name], x.type))
     value = horner(s, a, NORMAL_TAIL[name])
-    n = round_even(s, value)
-    tail = s.ldexp(horner(s, s.sub(value, n), EXP2[name]), n)
+    n = round_exponent(s, value)
+    tail = s.ldexp(horner(s, s.sub(value, n), EXP2[name]), n, _TAIL_EXPONENTS[name])
     return s.fma(s.neg(a), tail, s.maximum(x, s.constant(0.0, x.type)))

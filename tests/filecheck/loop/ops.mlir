@@ -138,7 +138,7 @@ loop.kernel @k attributes {checked} {
 // CHECK-NEXT:    ^bb0(%v: f32):
 // CHECK-NEXT:      %i = loop.index "a" : i64
 // CHECK-NEXT:      %f = arith.sitofp %i : i64 to f32
-// CHECK-NEXT:      %l = loop.ldexp %v, %f : f32
+// CHECK-NEXT:      %l = loop.ldexp %v, %f within [-150, 0] : f32
 // CHECK-NEXT:      %r = loop.remf %l, %v : f32
 // CHECK-NEXT:      loop.yield %r : f32
 // CHECK-NEXT:    }
@@ -152,7 +152,7 @@ loop.kernel @k {
   ^bb1(%v: f32):
     %i = loop.index "a" : i64
     %f = arith.sitofp %i : i64 to f32
-    %l = loop.ldexp %v, %f : f32
+    %l = loop.ldexp %v, %f within [-150, 0] : f32
     %r = loop.remf %l, %v : f32
     loop.yield %r : f32
   }
