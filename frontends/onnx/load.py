@@ -22,7 +22,7 @@ from google.protobuf.message import DecodeError
 from onnx import GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto
 
 from mlc.dialects.weights import Array, Buffer, WeightStore
-from mlc.errors import ModelError
+from mlc.errors import ModelError, UsageError
 from mlc.frontends.onnx import wire
 from mlc.frontends.onnx.check import check_model, node_label, subgraphs
 from mlc.frontends.onnx.external import ExternalFiles, map_file
@@ -98,6 +98,8 @@ def load_model(
     that stay there. Raises ``ModelError``, and ``UnsupportedError`` for operators and types out of reach.
     """
     root = None if external_root is None else os.fspath(external_root)
+    if root is not None and not os.path.isdir(root):
+        raise UsageError(f"{root} is no folder of external data", hint="pass one with --external-root")
     if isinstance(source, ModelProto):
         return _Loader(limits, ExternalFiles(None, root, limits)).from_proto(source)
     if isinstance(source, bytes):

@@ -27,7 +27,7 @@ from mlc.cli.arguments import (
 )
 from mlc.cli.opt import add_watch_arguments, watch_from
 from mlc.codegen.toolchain import LINKERS
-from mlc.errors import UnsupportedError, UsageError, nearest
+from mlc.errors import UnsupportedError, UsageError, nearest, printable
 from mlc.output import KINDS, LOADABLE, WEIGHTS_MODES, Output
 from mlc.pipeline import STAGES
 from mlc.request import TargetChoice
@@ -91,12 +91,17 @@ def run(args: argparse.Namespace) -> int:
         written = _write_stages(compilation, loaded, _base(args), emitted)
         if outputs:
             written += _write_artefacts(compilation, outputs, args)
+    _tell(compilation, args)
+    return _finish(written, outputs, args.verbosity)
+
+
+def _tell(compilation: Compilation, args: argparse.Namespace) -> None:
+    """Say how long the passes took, if asked, and what did not become f16."""
     if args.time_passes:
         compilation.manager.report()
     if args.verbosity >= 0:
         for name in compilation.kept_f32:
-            print(f"weight {name} stays f32: f16 does not hold it")
-    return _finish(written, outputs, args.verbosity)
+            print(printable(f"weight {name} stays f32: f16 does not hold it"))
 
 
 def _finish(written: list[Path], outputs: list[Output], verbosity: int) -> int:
@@ -224,5 +229,6 @@ def _write_versions(request: Request, outputs: list[Output], args: argparse.Name
         _announce(version, args.verbosity)
         compilation, _ = _start(version, args)
         built.append(build(compilation.frame(), compilation.weights, cache=cache_from(args)))
+        _tell(compilation, args)
     versions = Versions.of(built)
     return [path for output in outputs for path in output.write(versions.artefact(output.name, embed=output.embed))]

@@ -74,7 +74,10 @@ def add_watch_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def watch_from(args: argparse.Namespace) -> Watch:
-    """The `Watch` that the flags of `add_watch_arguments` ask for."""
+    """The `Watch` that the flags of `add_watch_arguments` ask for; UsageError for a pass that there is not."""
+    for name in args.print_ir_after:
+        if name not in passes():
+            raise UsageError(f"unknown pass {name!r}", hint=nearest(name, passes()))
     return Watch(
         verify_each=args.verify_each,
         print_after=frozenset(args.print_ir_after),
@@ -85,9 +88,6 @@ def watch_from(args: argparse.Namespace) -> Watch:
 
 
 def run(args: argparse.Namespace) -> int:
-    for name in args.print_ir_after:
-        if name not in passes():
-            raise UsageError(f"unknown pass {name!r}", hint=nearest(name, passes()))
     pipeline = parse_passes(args.passes)
     manager = PassManager(make_context(allow_unregistered=args.allow_unregistered_dialect), watch_from(args))
     results = [_process(chunk, manager, pipeline, args) for chunk in _chunks(args)]

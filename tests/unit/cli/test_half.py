@@ -50,6 +50,20 @@ def test_compile_names_weights_that_stay(tmp_path: Path, capsys: Capture) -> Non
     model, library = save(product(1e6), tmp_path), str(tmp_path / "m.so")
     assert main(["compile", model, "--dtype=f16", "-o", library]) == 0
     assert "weight square stays f32: f16 does not hold it" in capsys.readouterr().out
+    several = [
+        "compile",
+        model,
+        "--dtype=f16",
+        "--target=x86-64",
+        "--multiversion=v1,v3",
+        "--time-passes",
+        "-o",
+        library,
+    ]
+    assert main(several) == 0
+    told = capsys.readouterr()
+    assert told.out.count("weight square stays f32: f16 does not hold it") == 2
+    assert told.err.count("store-half") == 2
     assert main(["inspect", library, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["extra"]["kept_f32"] == ["square"]
 

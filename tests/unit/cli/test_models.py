@@ -329,6 +329,8 @@ BAD: dict[str, tuple[Bad, int, str]] = {
     "negative dim": (lambda f, m: ["run", m, "--dim=n=-1"], 2, "extent -1 is not a whole number"),
     "negative expression": (lambda f, m: ["compile", opened(f), "--dim=batch=3-5"], 2, "can't be '3-5': that is -2"),
     "input twice": (lambda f, m: ["run", m, *2 * ("-i", f"x={saved(f)}")], 2, "input 'x' is given already"),
+    "external root": (lambda f, m: ["run", m, f"--external-root={f}/no"], 2, "is no folder of external data"),
+    "pass": (lambda f, m: ["compile", m, "--print-ir-after=grop"], 2, "unknown pass 'grop' (did you mean 'group'?"),
     "seed": (lambda f, m: ["run", m, "--seed=-1"], 2, "'-1' is not a whole number of at least 0"),
     "emulator": (lambda f, m: ["run", m, '--emulator=qemu "'], 2, "No closing quotation"),
     "iterations": (lambda f, m: ["bench", m, "--iterations=-1"], 2, "'-1' is not a whole number of at least 0"),
