@@ -17,12 +17,13 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from xdsl.dialects import arith
 from xdsl.dialects.builtin import Float16Type, Float32Type, Float64Type, IntegerType
-from xdsl.ir import Attribute, Block, Operation, SSAValue
+from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
 
 from mlc.dialects.extents import Extent
 from mlc.dialects.hlt.dtypes import numpy_dtype
 from mlc.dialects.interpreters.loop import evaluate_operation
 from mlc.dialects.loop import ComputeOp, IndexOp, YieldOp, buffer_type
+from mlc.dialects.loop.affine import linear, simplify
 from mlc.lowering.loops.footprint import Axis, at_least, axis_of, ceil_extent, cut, least
 from mlc.lowering.loops.levels import row_major
 
@@ -41,10 +42,14 @@ Value: TypeAlias = "Array | Extent | Index | None"
 
 @dataclass
 class Contents:
-    """What is known of a buffer: numbers beyond extents of an axis, and elements that are extents, by position."""
+    """What is known of a buffer: numbers beyond extents of an axis, and elements that are extents, by position.
+
+    ``counts``: element number i is i.
+    """
 
     beyond: dict[tuple[Axis, int], Array] = field(default_factory=dict[tuple[Axis, int], Array])
     elements: dict[int, int] = field(default_factory=dict[int, int])
+    counts: bool = False
 
 
 Known: TypeAlias = "Mapping[SSAValue, Contents]"
@@ -65,7 +70,6 @@ class Regions:
         assert op.maps is not None
         self.op = op
         self.exact = exact
-        self.hidden: set[int] = set()
         self.maps = [m.data for m in op.maps]
         self.contents = [known.get(v) for v in op.operands]
         self.shapes = [buffer_type(v).get_shape() for v in op.operands]
@@ -98,29 +102,39 @@ class Regions:
         values = self.mapped(assumption)[: self.op.accumulators]
         return all(_is_neutral(self.op, number, value) for number, value in enumerate(values))
 
-    def unused(self, assumption: Assumption) -> set[int]:
-        """The operands, largest first, without which the compute makes the same number of a point then."""
-        self.hidden = set()
-        if not self._decides(assumption):
-            return set()
-        for number in sorted(range(len(self.op.ins)), key=lambda n: -prod(self.shapes[n])):
-            self.hidden.add(number)
-            if not self._decides(assumption):
-                self.hidden.remove(number)
-        found, self.hidden = self.hidden, set()
+    def used(self, assumption: Assumption) -> set[int]:
+        """The operands on which depends what the compute makes of a point then: a known condition chooses."""
+        if self.op.dims.kinds[assumption.dim] == "r":
+            return self._reached(self.op.map.block, assumption)
+        found = self._reached(self.op.finish.block, assumption)
+        folded = any(number >= len(self.op.ins) for number in found)
+        if self.op.has_reduction and (folded or self.op.elems):
+            found |= self._reached(self.op.map.block, assumption) | self._reached(self.op.init.block, assumption)
         return found
 
-    def _decides(self, assumption: Assumption) -> bool:
-        """Whether what the compute makes of a point is a number then, whatever the unknown operands are."""
-        values = self.mapped(assumption) if self.op.has_reduction else self.finished(assumption)
-        if self.op.has_reduction and self.op.dims.kinds[assumption.dim] != "r":
-            values = [*values[self.op.accumulators :], *self.finished(assumption)]
-        return all(isinstance(value, np.ndarray) for value in values)
+    def _reached(self, block: Block, assumption: Assumption) -> set[int]:
+        """The arguments that what a block yields depends on."""
+        env: dict[SSAValue, Value] = {}
+        self._evaluate(block, assumption, [None] * self.op.accumulators, env)
+        last = block.last_op
+        assert last is not None
+        found, pending = set[SSAValue](), list(last.operands)
+        while pending:
+            value = pending.pop()
+            if value in found:
+                continue
+            found.add(value)
+            operands = list(value.owner.operands) if isinstance(value.owner, Operation) else []
+            condition = env[operands[0]] if isinstance(value.owner, arith.SelectOp) else None
+            if isinstance(condition, np.ndarray):
+                operands = [operands[0], operands[1 if condition else 2]]
+            pending += operands
+        return {v.index for v in found if isinstance(v, BlockArgument)}
 
     def element(self, number: int) -> int | None:
         """The value of an operand that is one integer, where it is a number or an extent."""
         contents, index = self.contents[number], self.maps[number]
-        if contents is None or number in self.hidden or not all(e.is_constant for e in index):
+        if contents is None or not all(e.is_constant for e in index):
             return None
         return contents.elements.get(sum(e.const * s for e, s in zip(index, row_major(self.shapes[number]))))
 
@@ -149,7 +163,10 @@ class Regions:
         if element is not None:
             type_ = buffer_type(self.op.operands[number]).element_type
             return element if isinstance(element, Extent) else np.asarray(element, numpy_dtype(type_))
-        if assumption is None or contents is None or number in self.hidden:
+        if contents is not None and contents.counts:
+            place = simplify(linear(row_major(self.shapes[number]), index), self.op.dims.extents).as_dim
+            return Index(place) if place is not None else None
+        if assumption is None or contents is None:
             return None
         for (key, bound), value in contents.beyond.items():
             for number_, expr in enumerate(index):
@@ -160,15 +177,22 @@ class Regions:
         return None
 
     def _run(self, block: Block, assumption: Assumption | None, accumulators: Sequence[Value]) -> list[Value]:
-        count = len(self.op.ins)
+        """What a block yields."""
         env: dict[SSAValue, Value] = {}
+        self._evaluate(block, assumption, accumulators, env)
+        last = block.last_op
+        return [env[v] for v in last.operands] if last is not None else []
+
+    def _evaluate(
+        self, block: Block, assumption: Assumption | None, accumulators: Sequence[Value], env: dict[SSAValue, Value]
+    ) -> None:
+        """Note in ``env`` what is known of a block's arguments and of what it computes."""
+        count = len(self.op.ins)
         for i, argument in enumerate(block.args):
             env[argument] = self._load(i, assumption) if i < count else accumulators[i - count]
         for op in block.ops:
-            if isinstance(op, YieldOp):
-                return [env[v] for v in op.values]
-            env[op.results[0]] = self._operation(op, [env[v] for v in op.operands], assumption)
-        return []
+            if not isinstance(op, YieldOp):
+                env[op.results[0]] = self._operation(op, [env[v] for v in op.operands], assumption)
 
     def _operation(self, op: Operation, values: list[Value], assumption: Assumption | None) -> Value:
         if isinstance(op, IndexOp):

@@ -12,18 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-from xdsl.dialects.builtin import ModuleOp
+from xdsl.dialects.builtin import IntegerType, ModuleOp
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Block, SSAValue
 
 from mlc.dialects.bounds import Bounds, bounds_of
 from mlc.dialects.extents import Extent, dim, greatest
+from mlc.dialects.hlt.constant import constant_value
 from mlc.dialects.hlt.dtypes import numpy_dtype
-from mlc.dialects.loop import CallOp, ComputeOp, IfOp, KernelOp, RepeatOp, ScratchOp, ViewOp, buffer_type
+from mlc.dialects.loop import CallOp, ComputeOp, ConstantOp, IfOp, KernelOp, RepeatOp, ScratchOp, ViewOp, buffer_type
 from mlc.dialects.loop.affine import Expr, dims_of
+from mlc.dialects.weights import WeightStore
+from mlc.dialects.weights_attr import WeightAttr
 from mlc.lowering.loops.beyond import Contents, Regions, contents_of
 from mlc.lowering.loops.footprint import Axis, at_least, axis_of, ceil_extent, cut, end
 from mlc.lowering.loops.plan_memory import root, roots
@@ -54,10 +57,11 @@ class Flow:
 class Demand:
     """The analysis of one program; `ends` has the result."""
 
-    def __init__(self, module: ModuleOp, main: FuncOp, bounds: Bounds) -> None:
+    def __init__(self, module: ModuleOp, main: FuncOp, bounds: Bounds, weights: WeightStore | None) -> None:
         self.bounds = bounds
         self.main = main
         self.kernels = {op.sym_name.data: op for op in module.ops if isinstance(op, KernelOp)}
+        self.weights = weights
         self.calls = [op for op in main.body.block.ops if isinstance(op, CallOp)]
         self.opaque = set(_opaque_roots(main.body.block))
         self.flow = Flow()
@@ -70,6 +74,7 @@ class Demand:
         """Both walks."""
         writers = self._writers()
         self._borders()
+        self._constants()
         for call in self.calls:
             self._forwards(call, writers)
         found = {call: self._backwards(call) for call in reversed(self.calls)}
@@ -99,6 +104,14 @@ class Demand:
             self.flow.need(value, need)
         for value in args[bounds.arguments + len(bounds.outputs) :]:
             self.flow.need(value, {})
+
+    def _constants(self) -> None:
+        """Lines of numbers that count from 0: what folding makes of indices."""
+        for op in self.main.body.block.ops:
+            if isinstance(op, ConstantOp) and isinstance(buffer_type(op.result).element_type, IntegerType):
+                array = _line(op, self.weights)
+                if array is not None and np.array_equal(array, np.arange(len(array))):
+                    self.flow.known[op.result] = Contents(counts=True)
 
     def _writers(self) -> Mapping[SSAValue, int]:
         """How many calls write a buffer."""
@@ -208,13 +221,24 @@ def _place(compute: ComputeOp, number: int) -> list[object]:
     return [index, *((n, e) for n, e in compute.dims.extents.items() if n in names)]
 
 
-def demand_of(module: ModuleOp) -> Demand | None:
+def _line(op: ConstantOp, weights: WeightStore | None) -> np.ndarray[Any, np.dtype[Any]] | None:
+    """The array of a constant that is a line of integers, if it is at hand."""
+    shape = buffer_type(op.result).get_shape()
+    if len(shape) != 1 or shape[0] < 2:
+        return None
+    if isinstance(op.value, WeightAttr):
+        return weights.array(op.value.key.data).reshape(-1) if weights is not None else None
+    found = constant_value(op.value)
+    return found.reshape(-1) if found is not None else None
+
+
+def demand_of(module: ModuleOp, weights: WeightStore | None = None) -> Demand | None:
     """The analysis of a program with bounded dims that the caller gives; None for others."""
     bounds = bounds_of(module)
     main = next((op for op in module.ops if isinstance(op, FuncOp) and op.sym_name.data == "main"), None)
     if bounds is None or not bounds.symbols or main is None:
         return None
-    demand = Demand(module, main, bounds)
+    demand = Demand(module, main, bounds, weights)
     demand.run()
     return demand
 
@@ -327,11 +351,14 @@ def _reads(compute: ComputeOp, ends: Ends, flow: Flow) -> Iterable[tuple[SSAValu
     for name, end_ in ends.items():
         full[name] = end_ + (slack.get(name) or 0)
     regions = Regions(compute, flow.known, exact=True)
-    unused = {a: regions.unused(a) for a in regions.assumptions() if at_least(full[a.dim], a.start)}
+    used = {a: regions.used(a) for a in regions.assumptions() if at_least(full[a.dim], a.start)}
     for number, (value, mapping) in enumerate(zip(compute.ins, compute.maps)):
         shape = buffer_type(value).get_shape()
         need: Need = {}
-        ends_here = {**full, **{a.dim: a.start for a, numbers in unused.items() if number in numbers}}
+        ends_here = dict(full)
+        for assumption, numbers in used.items():
+            if number not in numbers and at_least(ends_here[assumption.dim], assumption.start):
+                ends_here[assumption.dim] = assumption.start
         for place, expr in enumerate(mapping.data):
             axis, unit = axis_of(shape, place)
             reached = end(expr, ends_here)

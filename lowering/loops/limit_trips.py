@@ -16,6 +16,7 @@ from xdsl.dialects.builtin import ModuleOp, StringAttr
 from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
+from mlc.dialects.context import weights_of
 from mlc.dialects.extents import Composed, Extent, Symbol
 from mlc.dialects.loop import CallOp, KernelOp, Limits, LimitsAttr, index_attr
 from mlc.lowering.loops.demand import Demand, Ends, demand_of
@@ -84,7 +85,7 @@ class LimitTripsPass(ModulePass):
     name = "limit-trips"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        demand = demand_of(op)
+        demand = demand_of(op, weights_of(ctx))
         if demand is None:
             return
         symbols = demand.bounds.symbols

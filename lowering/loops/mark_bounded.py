@@ -13,6 +13,7 @@ from xdsl.context import Context
 from xdsl.dialects.builtin import ArrayAttr, ModuleOp, StringAttr
 from xdsl.passes import ModulePass
 
+from mlc.dialects.context import weights_of
 from mlc.dialects.loop import ComputeOp
 from mlc.lowering.loops.demand import demand_of
 
@@ -33,7 +34,7 @@ class MarkBoundedPass(ModulePass):
     name = "mark-bounded"
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
-        demand = demand_of(op)
+        demand = demand_of(op, weights_of(ctx))
         if demand is None:
             return
         for call, found in demand.ends.items():
