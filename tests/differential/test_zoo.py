@@ -25,8 +25,12 @@ HEAVY = ("vgg16", "bert_base", "bert_base_dynamic", "distilbert", "gpt2_prefill"
 
 @pytest.fixture(autouse=True)
 def _once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Other tests verify the IR after each pass; here it would take as long as all the rest."""
+    """Other tests verify the IR after each pass; here it would take as long as all the rest.
+
+    Kernels are shared out where users' are.
+    """
     monkeypatch.setenv("MLC_VERIFY_EACH", "0")
+    monkeypatch.delenv("MLC_HANDOUT", raising=False)
 
 
 def threads_of(name: str) -> tuple[int, ...]:
