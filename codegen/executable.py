@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +15,8 @@ from mlc.codegen.artefact import Artefact
 from mlc.codegen.program import Program, TensorSpec, item_bytes
 from mlc.codegen.runtime import context as ctx
 from mlc.codegen.toolchain import Toolchain
+from mlc.dialects.bounds import Bounds, plain_symbol
+from mlc.dialects.extents import Extent, Symbol, is_bounded
 from mlc.errors import UnsupportedError
 
 HARNESS = Path(__file__).parent / "runtime" / "harness"
@@ -54,6 +59,8 @@ def model_source(program: Program) -> str:
     """The C text that tells the harness of one model."""
     name = program.name
     features = " ".join(sorted(program.target.features)) or "none beyond the baseline"
+    bounds = program.borders.bounds if program.borders else None
+    symbols = (*bounds.symbols, *bounds.found) if bounds else ()
     fields = {
         "name": _quoted(name),
         "target": _quoted(f"{program.target.triple}, {program.target.tune or program.target.cpu or 'generic'}"),
@@ -71,6 +78,11 @@ def model_source(program: Program) -> str:
         "release": "release",
         "thread_count": "thread_count",
         "arena_size": f"{name}_arena_size",
+        "dims": "dims" if bounds else "NULL",
+        "dim_count": str(len(symbols)),
+        "given_count": str(len(bounds.symbols) if bounds else 0),
+        "values": "values" if bounds else "NULL",
+        "shapes": "shapes" if bounds else "NULL",
         "levels": "levels" if program.levels else "NULL",
         "level": "level" if program.levels else "NULL",
     }
@@ -79,13 +91,10 @@ def model_source(program: Program) -> str:
 #include "{MODEL_HEADER}"
 #include "program.h"
 
-#if defined({name}_DIMS) && {name}_DIMS > 0
-#error "programs need fixed shapes: bind every dim, for example --dim batch=1"
-#endif
-
 static {name}_ctx context;
-{_tensors("inputs", program.inputs)}
-{_tensors("outputs", program.outputs)}
+{_tensors("inputs", program.inputs, bounds.inputs if bounds else None, symbols)}
+{_tensors("outputs", program.outputs, bounds.outputs if bounds else None, symbols)}
+{_dims(bounds) if bounds else ""}
 static int32_t init(void *ctx, const void *weights, size_t bytes, int32_t threads)
 {{
     return {name}_init(ctx, weights, bytes, threads);
@@ -93,7 +102,7 @@ static int32_t init(void *ctx, const void *weights, size_t bytes, int32_t thread
 
 static int32_t run(const void *ctx, const void *const *in, void *const *out, const int64_t *dims, void *arena)
 {{
-    return {name}_run(ctx, in, out, dims, arena);
+    return {name}_run(ctx, in, out, {"dims" if not bounds or not bounds.found else "(int64_t *)dims"}, arena);
 }}
 
 static void release(void *ctx)
@@ -129,27 +138,100 @@ static int32_t level(const void *ctx)
 """
 
 
-def _tensors(kind: str, specs: tuple[TensorSpec, ...]) -> str:
-    """Two arrays: the shapes, one after the other, and the tensors that point into them."""
+def _dims(bounds: Bounds) -> str:
+    """The dims that get their values at run time, and how shapes follow from them."""
+    symbols = (*bounds.symbols, *bounds.found)
+    rows = "".join(f"    {{{_quoted(s.name)}, {s.low}, {s.high}}},\n" for s in symbols)
+    lines = [
+        f"    {kind}_shapes[{at}] = {_expression(extent, symbols)};\n"
+        for kind, shapes in (("inputs", bounds.inputs), ("outputs", bounds.outputs))
+        for at, extent in enumerate(extent for shape in shapes for extent in shape)
+        if isinstance(extent, Extent)
+    ]
+    return f"""
+static const struct dim dims[] = {{
+{rows}}};
+static int64_t values[] = {{{", ".join("-1" for _ in symbols)}}};
+
+static void shapes(void)
+{{
+{"".join(lines)}}}
+"""
+
+
+@dataclass(frozen=True)
+class _Text:
+    """An expression in C."""
+
+    text: str
+
+    def apply(self, function: str, other: _Text | int) -> _Text:
+        return _Text(f"{function}({self.text}, {other.text if isinstance(other, _Text) else other})")
+
+    def __add__(self, other: _Text | int) -> _Text:
+        return _Text(f"({self.text} + {other.text if isinstance(other, _Text) else f'({other})'})")
+
+    __radd__ = __add__
+
+    def __mul__(self, other: _Text | int) -> _Text:
+        return _Text(f"({self.text} * {other.text if isinstance(other, _Text) else f'({other})'})")
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: _Text | int) -> _Text:
+        return self.apply("floor_divide", other)
+
+
+def _expression(extent: Extent, symbols: Sequence[Symbol]) -> str:
+    """The value of an extent, in C."""
+
+    def by(function: str) -> Callable[[Any, Any], Any]:
+        return lambda a, b: a.apply(function, b) if isinstance(a, _Text) else b.apply(function, a)
+
+    made = extent.evaluate(lambda symbol: _Text(f"values[{symbols.index(symbol)}]"), by("least"), by("greatest"))
+    return made.text
+
+
+def _tensors(
+    kind: str, specs: tuple[TensorSpec, ...], shapes: Sequence[Sequence[int]] | None, symbols: Sequence[Symbol]
+) -> str:
+    """Arrays: the greatest shapes, one after the other, which of their extents are open, and the tensors.
+
+    ``shapes`` are the true ones where some depend on ``symbols``.
+    """
     files = file_names([spec.name for spec in specs])
+    true = shapes or [spec.shape for spec in specs]
     extents = [str(extent) for spec in specs for extent in spec.shape]
+    opened = [str(_open(extent, symbols)) for shape in true for extent in shape]
     at = 0
     rows: list[str] = []
-    for spec, file in zip(specs, files):
+    for spec, file, shape in zip(specs, files, true, strict=True):
+        named = "x".join(f"({extent})" if isinstance(extent, Extent) else str(extent) for extent in shape)
         words = (
             *map(_quoted, (spec.name, file, spec.dtype, npy_descr(spec.dtype))),
             str(_ONNX_TYPES.get(spec.dtype, 0)),
-            *map(str, (item_bytes(spec.dtype), spec.nbytes, len(spec.shape))),
+            *map(str, (item_bytes(spec.dtype), spec.nbytes, spec.nbytes, len(spec.shape))),
             f"{kind}_shapes + {at}",
+            f"{kind}_open + {at}" if is_bounded(shape) else "NULL",
+            _quoted(named) if is_bounded(shape) else "NULL",
         )
         rows.append(f"    {{{', '.join(words)}}},\n")
         at += len(spec.shape)
     table = "".join(rows) or "    {0},\n"
+    flags = f"static const int {kind}_open[] = {{{', '.join(opened)}}};\n" if any(map(is_bounded, true)) else ""
     return f"""
-static const int64_t {kind}_shapes[] = {{{", ".join(extents) or "0"}}};
-static const struct tensor {kind}[] = {{
+static int64_t {kind}_shapes[] = {{{", ".join(extents) or "0"}}};
+{flags}static struct tensor {kind}[] = {{
 {table}}};
 """
+
+
+def _open(extent: int, symbols: Sequence[Symbol]) -> int:
+    """0 for a number, n for the value of dim n - 1, -1 for what follows from dims."""
+    if not isinstance(extent, Extent):
+        return 0
+    symbol = plain_symbol(extent)
+    return -1 if symbol is None else 1 + symbols.index(symbol)
 
 
 def file_names(names: list[str]) -> list[str]:

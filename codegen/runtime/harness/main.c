@@ -49,6 +49,10 @@ void *buffer(size_t bytes)
 void print_type(FILE *stream, const struct tensor *tensor)
 {
     fprintf(stream, "%s ", tensor->dtype);
+    if (tensor->text) {
+        fputs(tensor->text, stream);
+        return;
+    }
     if (!tensor->rank)
         fputs("scalar", stream);
     for (int i = 0; i < tensor->rank; i++)
@@ -66,6 +70,7 @@ static void help(void)
     }
     puts("\n  -o, --output DIR   write each output to DIR/NAME.npy (DIR is made) instead of showing its first values\n"
          "  --bench[=N]        time N runs (50 by default); inputs that are not given are made up\n"
+         "  --dim NAME=N       value of a dim, where no input tells it\n"
          "  --warmup=N         runs before timing (8 by default)\n"
          "  --threads=N        threads of a run (all processors by default)\n"
          "  --weights=FILE     the weights file, unless the weights are embedded\n"
@@ -89,6 +94,9 @@ static void info(void)
 
     print_tensors("in", model.inputs, model.input_count);
     print_tensors("out", model.outputs, model.output_count);
+    for (int i = 0; i < model.dim_count; i++)
+        printf("dim      %s: %" PRId64 " to %" PRId64 "%s\n", model.dims[i].name, model.dims[i].low, model.dims[i].high,
+               i < model.given_count ? "" : ", which a run tells");
     printf("target   %s\nfeatures %s\n", model.target, model.features);
     for (const char *const *level = model.levels; level && *level; level++)
         printf("version  %s\n", *level);
@@ -124,6 +132,20 @@ static const char *value_of(const char *name, char **argv, int *at)
     return argv[++*at];
 }
 
+/* The value of a dim, from "NAME=N". */
+static void set_dim(const char *text)
+{
+    for (int i = 0; i < model.given_count; i++) {
+        size_t length = strlen(model.dims[i].name);
+
+        if (strncmp(text, model.dims[i].name, length) == 0 && text[length] == '=') {
+            model.values[i] = number("--dim", text + length + 1, 0);
+            return;
+        }
+    }
+    fail(USAGE, "--dim '%s': the model has no such dim (see %s --info)", text, program);
+}
+
 /* One option at argv[*at]; false when it is none. */
 static bool option(struct options *options, char **argv, int *at)
 {
@@ -146,6 +168,8 @@ static bool option(struct options *options, char **argv, int *at)
         options->warm_up = number("--warmup", value, 0);
     else if ((value = value_of("--threads", argv, at)))
         options->threads = number("--threads", value, 1);
+    else if ((value = value_of("--dim", argv, at)))
+        set_dim(value);
     else if ((value = value_of("--weights", argv, at)))
         options->weights = value;
     else if ((value = value_of("--output", argv, at)) || (value = value_of("-o", argv, at)))
@@ -193,6 +217,60 @@ static void make_up(const struct tensor *tensor, void *data)
     }
 }
 
+/* The values of dims that the shape of an input tells. */
+static void take_dims(const struct tensor *input)
+{
+    for (int axis = 0; axis < input->rank; axis++) {
+        int dim = input->open ? input->open[axis] - 1 : -1;
+
+        if (dim < 0)
+            continue;
+        if (model.values[dim] >= 0 && model.values[dim] != input->shape[axis])
+            fail(USAGE, "input '%s' has extent %" PRId64 " along axis %d, but dim %s is %" PRId64, input->name,
+                 input->shape[axis], axis, model.dims[dim].name, model.values[dim]);
+        model.values[dim] = input->shape[axis];
+    }
+}
+
+/* From the values of dims to the shapes of all tensors. */
+static void apply_dims(void)
+{
+    model.shapes();
+    for (int i = 0; i < model.input_count + model.output_count; i++) {
+        struct tensor *tensor = i < model.input_count ? &model.inputs[i] : &model.outputs[i - model.input_count];
+
+        tensor->text = NULL;
+        size_tensor(tensor);
+    }
+}
+
+/* Settle the dims, by inputs that are given and by options, and check that the inputs' shapes follow from them. */
+static void settle_dims(void *const *in)
+{
+    int64_t *given;
+
+    if (!model.dim_count)
+        return;
+    for (int i = 0; i < model.input_count; i++)
+        if (in[i])
+            take_dims(&model.inputs[i]);
+    for (int i = 0; i < model.given_count; i++)
+        if (model.values[i] < model.dims[i].low || model.values[i] > model.dims[i].high)
+            fail(USAGE, "dim %s %s: it is %" PRId64 " to %" PRId64 " (an input's shape or --dim %s=N tells it)",
+                 model.dims[i].name, model.values[i] < 0 ? "is not known" : "is out of bounds", model.dims[i].low,
+                 model.dims[i].high, model.dims[i].name);
+    for (int i = model.given_count; i < model.dim_count; i++)
+        model.values[i] = model.dims[i].high;
+    given = buffer(sizeof *given * MAX_RANK * (size_t)(model.input_count + 1));
+    for (int i = 0; i < model.input_count; i++)
+        memcpy(given + MAX_RANK * i, model.inputs[i].shape, sizeof *given * (size_t)model.inputs[i].rank);
+    apply_dims();
+    for (int i = 0; i < model.input_count; i++)
+        if (in[i] && memcmp(given + MAX_RANK * i, model.inputs[i].shape, sizeof *given * (size_t)model.inputs[i].rank))
+            fail(USAGE, "input '%s' has another shape than the dims say", model.inputs[i].name);
+    free(given);
+}
+
 static void complete_inputs(const struct options *options, void **in)
 {
     for (int i = 0; i < model.input_count; i++) {
@@ -204,7 +282,7 @@ static void complete_inputs(const struct options *options, void **in)
             fputc('\n', stderr);
             exit(USAGE);
         }
-        in[i] = buffer(model.inputs[i].bytes);
+        in[i] = buffer(model.inputs[i].room);
         make_up(&model.inputs[i], in[i]);
     }
 }
@@ -264,11 +342,11 @@ static void bench(const struct options *options, const void *const *in, void *co
     double least = 0, most = 0, sum = 0;
 
     for (long i = 0; i < options->warm_up; i++)
-        check(model.run(model.context, in, out, NULL, arena));
+        check(model.run(model.context, in, out, model.values, arena));
     for (long i = 0; i < options->runs; i++) {
         double start = milliseconds(), taken;
 
-        check(model.run(model.context, in, out, NULL, arena));
+        check(model.run(model.context, in, out, model.values, arena));
         taken = milliseconds() - start;
         sum += taken;
         least = !i || taken < least ? taken : least;
@@ -310,14 +388,16 @@ static void run(const struct options *options, void **in)
     size_t bytes;
 
     for (int i = 0; i < model.output_count; i++)
-        out[i] = buffer(model.outputs[i].bytes);
+        out[i] = buffer(model.outputs[i].room);
     weights = map_weights(options->weights, &bytes);
     check(model.init(model.context, weights, bytes, (int32_t)options->threads));
     if (options->bench)
         bench(options, (const void *const *)in, out, arena);
     else
-        check(model.run(model.context, (const void *const *)in, out, NULL, arena));
+        check(model.run(model.context, (const void *const *)in, out, model.values, arena));
     model.release(model.context);
+    if (model.dim_count)
+        apply_dims();
     if (options->output && mkdir(options->output, 0777) && errno != EEXIST)
         fail(FAILED, "can't make the folder '%s': %s", options->output, strerror(errno));
     if (options->output)
@@ -343,13 +423,14 @@ int main(int argc, char **argv)
         index = input_of(argv[at], in, &path);
         if (in[index])
             fail(USAGE, "input '%s' is given twice", model.inputs[index].name);
-        in[index] = buffer(model.inputs[index].bytes);
+        in[index] = buffer(model.inputs[index].room);
         read_tensor(path, &model.inputs[index], in[index]);
     }
     if (options.info) {
         info();
         return 0;
     }
+    settle_dims(in);
     complete_inputs(&options, in);
     run(&options, in);
     return fflush(stdout) ? FAILED : 0;

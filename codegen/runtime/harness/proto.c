@@ -145,11 +145,11 @@ static void field(struct reader *reader, struct found *found, const struct tenso
         malformed(reader);
 }
 
-void parse_proto(const char *path, const uint8_t *bytes, size_t size, const struct tensor *tensor, void *data)
+void parse_proto(const char *path, const uint8_t *bytes, size_t size, struct tensor *tensor, void *data)
 {
     struct reader reader = {path, bytes, bytes + size};
     struct found found = {.typed_field = field_of(tensor->onnx)};
-    size_t count = tensor->bytes / tensor->item;
+    size_t count;
 
     while (reader.at < reader.end)
         field(&reader, &found, tensor, data);
@@ -158,6 +158,7 @@ void parse_proto(const char *path, const uint8_t *bytes, size_t size, const stru
     if (found.location)
         fail(USAGE, "'%s' keeps its data in another file", path);
     check_shape(path, tensor, found.rank, found.shape);
+    count = tensor->bytes / tensor->item;
     if (found.raw.at) {
         if ((size_t)(found.raw.end - found.raw.at) != tensor->bytes)
             malformed(&reader);

@@ -44,14 +44,38 @@ static const char *shape_text(int rank, const int64_t *shape, char *text, size_t
     return text;
 }
 
-void check_shape(const char *path, const struct tensor *tensor, int rank, const int64_t *shape)
+void size_tensor(struct tensor *tensor)
+{
+    tensor->bytes = tensor->item;
+    for (int axis = 0; axis < tensor->rank; axis++)
+        tensor->bytes *= (size_t)tensor->shape[axis];
+}
+
+/* Whether a tensor may have the shape: the extents themselves, or where they are open, no more. */
+static bool fits(const struct tensor *tensor, int rank, const int64_t *shape)
+{
+    if (rank != tensor->rank)
+        return false;
+    for (int axis = 0; axis < rank; axis++) {
+        bool open = tensor->open && tensor->open[axis];
+
+        if (shape[axis] < 0 || (open ? shape[axis] > tensor->shape[axis] : shape[axis] != tensor->shape[axis]))
+            return false;
+    }
+    return true;
+}
+
+void check_shape(const char *path, struct tensor *tensor, int rank, const int64_t *shape)
 {
     char given[24 * MAX_RANK], wanted[24 * MAX_RANK];
 
-    if (rank == tensor->rank && memcmp(shape, tensor->shape, sizeof *shape * (size_t)rank) == 0)
-        return;
-    fail(USAGE, "'%s' has shape %s, input '%s' is %s %s", path, shape_text(rank, shape, given, sizeof given),
-         tensor->name, tensor->dtype, shape_text(tensor->rank, tensor->shape, wanted, sizeof wanted));
+    if (!fits(tensor, rank, shape))
+        fail(USAGE, "'%s' has shape %s, input '%s' is %s %s%s", path, shape_text(rank, shape, given, sizeof given),
+             tensor->name, tensor->dtype, tensor->text ? "at most " : "",
+             shape_text(tensor->rank, tensor->shape, wanted, sizeof wanted));
+    for (int axis = 0; axis < rank; axis++)
+        tensor->shape[axis] = shape[axis];
+    size_tensor(tensor);
 }
 
 /* What stands after 'KEY': in the header of a .npy file. */
@@ -107,7 +131,7 @@ static char *npy_header(const char *path, uint8_t *bytes, size_t size, size_t *d
     return header;
 }
 
-static void parse_npy(const char *path, uint8_t *bytes, size_t size, const struct tensor *tensor, void *data)
+static void parse_npy(const char *path, uint8_t *bytes, size_t size, struct tensor *tensor, void *data)
 {
     size_t start, length = strlen(tensor->descr);
     char *header = npy_header(path, bytes, size, &start);
@@ -127,7 +151,7 @@ static void parse_npy(const char *path, uint8_t *bytes, size_t size, const struc
     free(header);
 }
 
-void read_tensor(const char *path, const struct tensor *tensor, void *data)
+void read_tensor(const char *path, struct tensor *tensor, void *data)
 {
     size_t size, length = strlen(path);
     uint8_t *bytes = read_file(path, &size);

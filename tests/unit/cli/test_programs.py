@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import ml_dtypes  # pyright: ignore[reportMissingTypeStubs]
 import numpy as np
@@ -15,9 +16,8 @@ from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from mlc.cli.main import main
-from mlc.codegen.artefact import Artefact
 from mlc.codegen.executable import file_names
-from mlc.testing.onnx_models import perceptron
+from mlc.testing.onnx_models import perceptron, small_model
 from mlc.testing.require import require_tool
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="programs are for Linux")
@@ -245,19 +245,81 @@ def test_linkers_that_do_not_fit(
     assert sorted(file.name for file in tmp_path.iterdir()) == ["m.onnx"]
 
 
-def test_open_dims_are_refused(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program whose header lists run-time extents can't be linked: the harness passes none."""
-    require_tool("cc", "gcc")
-    text = Artefact.header
+# --- dims that get their values at run time
 
-    def with_extents(artefact: Artefact) -> str:
-        return text(artefact) + "\n#undef m_DIMS\n#define m_DIMS 1\n"
 
-    monkeypatch.setattr(Artefact, "header", with_extents)
-    (tmp_path / "m.onnx").write_bytes(perceptron().SerializeToString())
-    assert main(["compile", str(tmp_path / "m.onnx"), "--emit=exe", "-o", str(tmp_path / "m")]) == 2
-    assert "programs need fixed shapes: bind every dim" in capsys.readouterr().err
-    assert not (tmp_path / "m").exists()
+@pytest.fixture(scope="module")
+def bounded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """x [seq, 8] and y [seq + 1, 8] one after the other, and the products of x; seq is 1 to 64."""
+    nodes = [
+        helper.make_node("Concat", ["x", "y"], ["both"], axis=0),
+        helper.make_node("MatMul", ["x", "w"], ["xw"]),
+        helper.make_node("Compress", ["v", "keep"], ["kept"], axis=0),
+    ]
+    model = small_model(
+        nodes,
+        {"x": ["seq", 8], "y": ["seq + 1", 8], "v": ["seq"]},
+        {"both": ["all", 8], "xw": ["seq", 4], "kept": ["found"]},
+    )
+    model.graph.input.append(helper.make_tensor_value_info("keep", TensorProto.BOOL, ["seq"]))
+    return build(tmp_path_factory.mktemp("bounded"), model, "m", "--dim", "seq=1..64", "--threads=2")
+
+
+@pytest.mark.parametrize("seq", [1, 7, 64])
+def test_shapes_come_from_the_files(bounded: Path, tmp_path: Path, seq: int) -> None:
+    random = np.random.default_rng(seq)
+    arrays: dict[str, np.ndarray[Any, Any]] = {
+        "x": random.standard_normal((seq, 8)).astype(np.float32),
+        "y": random.standard_normal((seq + 1, 8)).astype(np.float32),
+        "v": random.standard_normal(seq).astype(np.float32),
+        "keep": random.integers(0, 2, seq).astype(np.bool_),
+    }
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    (tmp_path / "y.pb").write_bytes(numpy_helper.from_array(arrays["y"]).SerializeToString())
+    words = [f"{name}={tmp_path / name}.{'pb' if name == 'y' else 'npy'}" for name in arrays]
+    done = call(bounded, *words, "-o", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (0, "")
+    np.testing.assert_array_equal(np.load(tmp_path / "out/both.npy"), np.concatenate([arrays["x"], arrays["y"]]))
+    np.testing.assert_array_equal(np.load(tmp_path / "out/kept.npy"), arrays["v"][arrays["keep"]])
+    assert np.load(tmp_path / "out/xw.npy").shape == (seq, 4)
+    shown = call(bounded, *words).stdout
+    assert f"both: float32 {2 * seq + 1}x8:" in shown
+
+
+def test_dims_without_files(bounded: Path) -> None:
+    done = call(bounded, "--bench=3", "--dim", "seq=9")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "(3 runs, 2 threads)" in done.stdout
+    told = call(bounded, "--info").stdout
+    assert "y: float32 (seq + 1)x8" in told
+    assert "dim      seq: 1 to 64\n" in told
+
+
+@pytest.mark.parametrize(
+    ("shapes", "words", "message"),
+    [
+        ({}, ["--bench"], "dim seq is not known: it is 1 to 64 (an input's shape or --dim seq=N tells it)"),
+        ({}, ["--bench", "--dim=seq=65"], "dim seq is out of bounds: it is 1 to 64"),
+        ({}, ["--bench", "--dim=sea=3"], "--dim 'sea=3': the model has no such dim"),
+        ({}, ["--bench", "--dim=seq=x"], "--dim wants a number of at least 0, not 'x'"),
+        ({"x": (3, 8)}, ["--bench", "--dim=seq=4"], "input 'x' has extent 3 along axis 0, but dim seq is 4"),
+        ({"x": (3, 8), "v": (4,)}, ["--bench"], "input 'v' has extent 4 along axis 0, but dim seq is 3"),
+        ({"x": (3, 8), "y": (3, 8)}, ["--bench"], "input 'y' has another shape than the dims say"),
+        ({"x": (0, 8)}, ["--bench"], "dim seq is out of bounds"),
+        ({"x": (65, 8)}, ["--bench"], "has shape 65x8, input 'x' is float32 at most 64x8"),
+        ({"x": (3, 7)}, ["--bench"], "has shape 3x7, input 'x' is float32 at most 64x8"),
+        ({"x": (3, 8)}, [], "input 'y' is not given: pass a .npy or .pb file of float32 4x8"),
+    ],
+)
+def test_shapes_that_do_not_fit(
+    bounded: Path, tmp_path: Path, shapes: dict[str, tuple[int, ...]], words: list[str], message: str
+) -> None:
+    for name, shape in shapes.items():
+        np.save(tmp_path / f"{name}.npy", np.zeros(shape, np.float32))
+    done = call(bounded, *words, *(f"{name}={tmp_path / name}.npy" for name in shapes))
+    assert done.returncode == 2
+    assert message in done.stderr
 
 
 def test_nothing_installed(tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
