@@ -53,18 +53,16 @@ def _flag(text: str) -> bool:
     return values[text.lower()]
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError("expected a positive integer")
-    return value
-
-
 def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError("expected 0 or more")
-    return value
+    if not text.isdecimal():
+        raise ValueError("expected a whole number of 0 or more")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("expected a positive integer")
+    return int(text)
 
 
 def _size(text: str) -> int:

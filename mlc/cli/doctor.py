@@ -77,7 +77,7 @@ def _cache() -> Section:
     return {
         "folder": str(folder),
         "exists": folder.is_dir(),
-        "writable": os.access(existing, os.W_OK),
+        "writable": existing.is_dir() and os.access(existing, os.W_OK),
         "private": _is_private(folder),
         "entries": len(files),
         "bytes": sum(file.stat().st_size for file in files),

@@ -11,6 +11,13 @@ from mlc.errors import UsageError
 from mlc.host import allowed_cpus
 
 
+@pytest.mark.parametrize("text", ["x", "-1", "1.5", "2T", "G"])
+def test_sizes_that_are_none(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLC_CACHE_BYTES", text)
+    with pytest.raises(UsageError, match=f"MLC_CACHE_BYTES='{text}': expected a positive integer"):
+        knobs.CACHE_BYTES.get()
+
+
 def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in knobs.KNOBS:
         monkeypatch.delenv(name, raising=False)

@@ -36,6 +36,16 @@ def test_doctor_looks_into_the_cache(
     assert (cache["exists"], cache["private"], cache["entries"], cache["bytes"]) == (True, False, 1, 5)
 
 
+def test_doctor_knows_that_a_file_is_no_cache(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("MLC_CACHE_DIR", str(tmp_path / "file"))
+    main(["doctor", "--json"])
+    cache = json.loads(capsys.readouterr().out)["cache"]
+    assert (cache["exists"], cache["writable"]) == (False, False)
+
+
 def test_doctor_speaks_text(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
     assert "\nmachine\n" in capsys.readouterr().out
