@@ -113,6 +113,19 @@ def test_prompts_of_many_lengths_share_code() -> None:
     assert net.compilations == 3
 
 
+def test_padding_beyond_an_extent_is_not_summed() -> None:
+    """What a column of twos holds beyond the rows is no zero."""
+    nodes = [
+        helper.make_node("Pad", ["x", "pads", "two"], ["p"]),
+        helper.make_node("ReduceSum", ["p", "axes"], ["y"], keepdims=0),
+    ]
+    model = small_model(nodes, {"x": ["n", 4]}, {"y": [5]})
+    constants = {"pads": np.array([0, 0, 0, 1]), "two": np.array(2, np.float32), "axes": np.array([0])}
+    model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in constants.items())
+    net = mlc.compile(model, dims={"n": "1..9"}, threads=1, cache=False)
+    np.testing.assert_array_equal(net(np.ones((3, 4), np.float32)), [3, 3, 3, 3, 6])
+
+
 def test_what_has_no_range_is_compiled_for_each_shape(caplog: pytest.LogCaptureFixture) -> None:
     nodes = [helper.make_node("LayerNormalization", ["x", "s"], ["y"], axis=0)]
     model = small_model(nodes, {"x": ["n"], "s": ["n"]}, {"y": ["n"]})

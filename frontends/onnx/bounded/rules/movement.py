@@ -87,7 +87,8 @@ def pad(b: BoundedBuilder, request: Request) -> Sequence[Value]:
     storage = storage_of(b.filled(x, axes, value))
     room = [capacity(extent) - a - capacity(size) for extent, a, size in zip(shape, low, x.shape)]
     result = b.pad(storage, low, room, mode=request.text("mode"), value=value)
-    return (b.bounded(shape, result, [*zero_axes(x) - set(axes), *(axes if value == 0 else ())]),)
+    stays = value == 0 or request.text("mode") != "constant" or not (any(low) or any(high))
+    return (b.bounded(shape, result, [*zero_axes(x) - set(axes), *(axes if value == 0 else ())] if stays else ()),)
 
 
 @rule(hlt.IotaOp)
