@@ -1,32 +1,64 @@
-"""What a range of shapes costs: one code for all lengths of a sentence, beside code for one length alone."""
+"""What a range of shapes costs: one code for all lengths, beside code for one length alone."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import onnx
 
+from benchmarks.decoding import MODEL as DECODER
 from benchmarks.zoo import build, inputs
 
+ENCODER = "bert_base_dynamic"
 LENGTHS = (1, 16, 64, 128, 256, 512)
-LONGEST = 512
+PASTS = (15, 255, 1000)
+LONGEST_PAST = 1023
+
+Dims = Mapping[str, "int | str"]
 
 
-def dynamic(model: str = "bert_base_dynamic", threads: int = 1, seconds: float = 2.0) -> Iterator[dict[str, Any]]:
-    """BERT with sentences of 1 to 512 tokens: one code for all lengths beside code for each, interleaved: 1 thread."""
+def dynamic(threads: int = 1) -> Iterator[dict[str, Any]]:
+    """One code for a range beside code for each length, interleaved: BERT's tokens, GPT-2's past; 1 thread."""
+    example = inputs(ENCODER)
+    whole: Dims = {"batch": 1, "seq": f"1..{LENGTHS[-1]}"}
+    lengths = [({"batch": 1, "seq": n}, {k: np.resize(a[:1], (1, n)) for k, a in example.items()}) for n in LENGTHS]
+    yield from _rows(ENCODER, build(ENCODER), whole, lengths, threads)
+    model, one = build(DECODER), {"batch_size": 1, "sequence_length": 1}
+    pasts = [{**one, "past_sequence_length": past} for past in PASTS]
+    whole = {**one, "past_sequence_length": f"0..{LONGEST_PAST}"}
+    yield from _rows(DECODER, model, whole, [(dims, _step(model, dims)) for dims in pasts], threads)
+
+
+def _step(model: onnx.ModelProto, dims: Mapping[str, int]) -> dict[str, Any]:
+    """Inputs of a decoder's step behind a past of random keys and values."""
+    random, found = np.random.default_rng(0), dict[str, Any]()
+    for value in model.graph.input:
+        tensor = value.type.tensor_type
+        names = [d.dim_param.split(" + ") if d.dim_param else [d.dim_value] for d in tensor.shape.dim]
+        shape = [sum(dims[n] if isinstance(n, str) else n for n in parts) for parts in names]
+        if tensor.elem_type == onnx.TensorProto.FLOAT:
+            found[value.name] = random.standard_normal(shape).astype(np.float32)
+        else:
+            found[value.name] = np.ones(shape, np.int64)
+    return found
+
+
+def _rows(
+    name: str, model: onnx.ModelProto, whole: Dims, cases: list[tuple[dict[str, int], dict[str, Any]]], threads: int
+) -> Iterator[dict[str, Any]]:
     import mlc
 
-    proto, example = build(model), inputs(model)
-    whole = mlc.compile(proto, dims={"batch": 1, "seq": f"1..{LONGEST}"}, threads=threads, cache=False)
-    for length in LENGTHS:
-        feeds = {name: np.resize(array[:1], (1, length)) for name, array in example.items()}
-        alone = mlc.compile(proto, dims={"batch": 1, "seq": length}, threads=threads, cache=False)
-        mine, other = _interleaved(lambda f=feeds: whole.run(f), lambda f=feeds, n=alone: n.run(f), seconds)
+    ranged = mlc.compile(model, dims=whole, threads=threads, cache=False)
+    moving = next(dim for dim, spec in whole.items() if isinstance(spec, str))
+    for dims, feeds in cases:
+        alone = mlc.compile(model, dims=dims, threads=threads, cache=False)
+        mine, other = _interleaved(lambda f=feeds: ranged.run(f), lambda f=feeds, net=alone: net.run(f))
         yield {
-            "what": f"{model}, {length} of {LONGEST} tokens",
+            "what": f"{name}, {dims[moving]} of {whole[moving]}",
             "threads": threads,
             "range ms": min(mine) * 1e3,
             "alone ms": min(other) * 1e3,
@@ -35,7 +67,7 @@ def dynamic(model: str = "bert_base_dynamic", threads: int = 1, seconds: float =
 
 
 def _interleaved(
-    first: Callable[[], object], second: Callable[[], object], seconds: float
+    first: Callable[[], object], second: Callable[[], object], seconds: float = 2.0
 ) -> tuple[list[float], list[float]]:
     """Seconds of each call of two, in turn; at least three of each after one that does not count."""
     times: tuple[list[float], list[float]] = ([], [])
