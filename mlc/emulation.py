@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mlc.codegen.artefact import Artefact
     from mlc.codegen.program import TensorSpec
     from mlc.codegen.targets import Target
+    from mlc.dialects.bounds import Bounds
     from mlc.driver import Built
 
 MODULE_HARNESS = """
@@ -97,8 +98,16 @@ class EmulatedModel:
         return EmulatedModel(built.artefact("model", embed=True), tuple(emulator), linker)
 
     def __post_init__(self) -> None:
+        if self.bounds and self.artefact.program.target.container == "wasm":
+            raise UnsupportedError("modules are run here with fixed shapes alone", hint="bind every dim: --dim batch=1")
         object.__setattr__(self, "inputs", _infos(self.artefact.program.inputs))
         object.__setattr__(self, "outputs", _infos(self.artefact.program.outputs))
+
+    @property
+    def bounds(self) -> Bounds | None:
+        """The bounds of dims that the program finds out from its inputs; None for fixed shapes."""
+        borders = self.artefact.program.borders
+        return borders.bounds if borders else None
 
     @property
     def name(self) -> str:
@@ -123,7 +132,7 @@ class EmulatedModel:
         write_program(self.artefact, program, find_toolchain(self.linker, target, program=True))
         files = [folder / f"input{index}.npy" for index in range(len(self.inputs))]
         for file, info in zip(files, self.inputs):
-            np.save(file, _checked(info, inputs[info.name]), allow_pickle=False)
+            np.save(file, _checked(info, inputs[info.name], self.bounds), allow_pickle=False)
         (folder / "out").mkdir()
         self._call([str(program), "--output", str(folder / "out"), *map(str, files)])
         names = file_names([info.name for info in self.outputs])
@@ -154,8 +163,8 @@ def _infos(specs: Sequence[TensorSpec]) -> tuple[TensorInfo, ...]:
     return tuple(TensorInfo(spec.name, numpy_dtype(spec.dtype), spec.shape) for spec in specs)
 
 
-def _checked(info: TensorInfo, array: Array) -> Array:
-    """The array as the program takes it: dense, of exactly the input's dtype and shape."""
-    if array.dtype != info.dtype or array.shape != info.shape:
+def _checked(info: TensorInfo, array: Array, bounds: Bounds | None = None) -> Array:
+    """The array as the program takes it: dense, of exactly the input's dtype and, unless dims have bounds, shape."""
+    if array.dtype != info.dtype or (bounds is None and array.shape != info.shape):
         raise UsageError(f"input {info} is given as {array.dtype} {'x'.join(map(str, array.shape))}")
     return np.ascontiguousarray(array).reshape(array.shape)

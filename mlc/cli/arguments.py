@@ -215,7 +215,10 @@ def inputs_from(args: argparse.Namespace, model: CompiledModel | EmulatedModel) 
 
     given = read_inputs(args.input, [spec.name for spec in model.inputs])
     specs = model.inputs
-    bounds = model.executable.bounds if isinstance(model, CompiledModel) and model.is_static else None
+    if isinstance(model, CompiledModel):
+        bounds = model.executable.bounds if model.is_static else None
+    else:
+        bounds = model.bounds
     if bounds:
         shapes = bounds.input_shapes([given[spec.name].shape if spec.name in given else None for spec in specs])
         specs = [replace(spec, shape=shape) for spec, shape in zip(specs, shapes)]

@@ -88,6 +88,25 @@ def test_run_works_alike(model: str, tmp_path: Path, capsys: Capture) -> None:
     assert json.loads(capsys.readouterr().out)["z"]["mean"] == 2
 
 
+@pytest.mark.parametrize("target", ["aarch64", "armv7"])
+def test_dims_within_bounds(target: str, tmp_path: Path, capsys: Capture) -> None:
+    """Made-up inputs have extents from the middle of the bounds, given ones their own."""
+    require_tools(target)
+    model = tmp_path / "s.onnx"
+    model.write_bytes(perceptron("batch").SerializeToString())
+    np.save(tmp_path / "x.npy", np.ones((5, 8), np.float32))
+    for flags, shape in (([], "y [4x4]"), (["-i", str(tmp_path / "x.npy")], "y [5x4]")):
+        assert main(["verify", str(model), "--dim=batch=1..6", f"--target={target}", *flags]) == 0
+        assert shape in capsys.readouterr().out
+
+
+def test_modules_with_dims_within_bounds(tmp_path: Path, capsys: Capture) -> None:
+    require_tools("wasm32")
+    (tmp_path / "s.onnx").write_bytes(perceptron("batch").SerializeToString())
+    assert main(["run", str(tmp_path / "s.onnx"), "--dim=batch=1..6", "--target=wasm32"]) == 4
+    assert "fixed shapes alone" in capsys.readouterr().err
+
+
 def test_what_can_not_be_emulated(model: str, capsys: Capture) -> None:
     for flags, words in {
         ("--target=arm64-apple-macos",): "no emulator is known for aarch64 (aarch64-apple-macosx11.0-macho)",
