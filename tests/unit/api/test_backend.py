@@ -56,3 +56,10 @@ def test_wrong_inputs() -> None:
         net.run([X, X])
     with pytest.raises(UsageError, match="takes no options"):
         net.run([X], threads=2)
+
+
+def test_it_is_found_beside_the_frontend() -> None:
+    from mlc.frontends.onnx import backend as beside
+
+    assert beside.prepare == backend.prepare
+    assert beside.MlcBackend is backend.MlcBackend

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -62,6 +63,12 @@ def test_warm_up_starts_workers_once() -> None:
     assert len(_children() - before) == 2
     shut_down()
     assert _children() == before
+
+
+@pytest.fixture(autouse=True)
+def _reproducers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a failure leaves for whoever mends it goes with the test's folder."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
