@@ -65,7 +65,8 @@ static void *function(void *library, const char *model, const char *what) {
   return found;
 }
 
-static int run(const char *path, const char *model, int threads, tensor *in, int ins, tensor *out, int outs) {
+static int run(const char *path, const char *model, int threads, int served,
+               tensor *in, int ins, tensor *out, int outs) {
   void *library = dlopen(path, RTLD_NOW);
   if (!library) { fprintf(stderr, "%s\n", dlerror()); exit(103); }
   int32_t (*init)(void *, const void *, size_t, int32_t) = function(library, model, "init");
@@ -80,7 +81,7 @@ static int run(const char *path, const char *model, int threads, tensor *in, int
   for (int i = 0; i < outs; i++) allocate(&out[i], 0), outputs[i] = out[i].at;
   int32_t status = init(context, NULL, 0, threads);
   if (status) return status;
-  if (count(context) != threads) return 104;
+  if (count(context) != served) return 104;
   for (int i = 0; i < 2 && !status; i++) status = go(context, inputs, outputs, NULL, arena.at);
   end(context);
   int clean = intact(&arena);
@@ -97,18 +98,18 @@ static int run(const char *path, const char *model, int threads, tensor *in, int
 int main(int argc, char **argv) {
   static tensor in[MOST], out[MOST];
   char path[512], model[256];
-  int threads, ins, outs;
+  int threads, served, ins, outs;
   FILE *list = fopen(argv[1], "r");
-  while (list && fscanf(list, "%511s %255s %d %d %d", path, model, &threads, &ins, &outs) == 5) {
+  while (list && fscanf(list, "%511s %255s %d %d %d %d", path, model, &threads, &served, &ins, &outs) == 6) {
     for (int i = 0; i < ins; i++) if (fscanf(list, "%511s %zu", in[i].path, &in[i].size) != 2) return 1;
     for (int i = 0; i < outs; i++) if (fscanf(list, "%511s %zu", out[i].path, &out[i].size) != 2) return 1;
-    printf("%d\n", run(path, model, threads, in, ins, out, outs));
+    printf("%d\n", run(path, model, threads, served, in, ins, out, outs));
     fflush(stdout);
   }
   return 0;
 }
 """
-"""Runs the models of a list, each twice, and prints their status: 104 fewer threads than asked for, 106 memory beside
+"""Runs the models of a list, each twice, and prints their status: 104 another number of threads, 106 memory beside
 a buffer was written.
 """
 
@@ -120,6 +121,11 @@ class Job:
     artefact: Artefact
     inputs: Sequence[Array]
     threads: int = 1
+
+    @property
+    def served(self) -> int:
+        """How many threads run it: one where it has no work to share."""
+        return self.threads if self.artefact.program.threads else 1
 
 
 @dataclass(frozen=True)
@@ -240,7 +246,7 @@ def _place(job: Job, number: int, outputs: Sequence[Path], folder: Path) -> list
     program = job.artefact.program
     library = folder / f"{number}.so"
     job.artefact.write_shared_library(library)
-    lines = [f"{library} {program.name} {job.threads} {len(job.inputs)} {len(outputs)}"]
+    lines = [f"{library} {program.name} {job.threads} {job.served} {len(job.inputs)} {len(outputs)}"]
     for i, array in enumerate(job.inputs):
         file = folder / f"{number}.in{i}"
         file.write_bytes(np.ascontiguousarray(array).tobytes())

@@ -16,7 +16,7 @@ from benchmarks.zoo import build
 from mlc.codegen.targets import find_target
 from mlc.testing.cross import Emulated
 from mlc.testing.foreign import TARGETS, runs, threads_of
-from mlc.testing.libraries import Case, Outcome, onnx_cases, program_case, run_libraries
+from mlc.testing.libraries import Case, Job, Outcome, onnx_cases, program_case, run_libraries
 from mlc.testing.networks import NETWORKS
 from mlc.testing.programs import Program, programs
 
@@ -102,11 +102,18 @@ def test_whole_models_on_small_images(architecture: str, target: str, tmp_path: 
 
 
 def test_notices_wrong_results_and_failures(tmp_path: Path) -> None:
+    class Shared(Job):
+        """To be run by two threads, whatever the artefact says."""
+
+        @property
+        def served(self) -> int:
+            return 2
+
     (case,) = onnx_cases(NETWORKS["normalisations"](), "armv7", threads=(1,))
     (outcome,) = run_libraries(Emulated.named("armv7"), [case.job], tmp_path)
     assert case.complaints(outcome) == []
     moved = tuple(a + np.float32(1e-5) for a in outcome.outputs)
     assert len(case.complaints(replace(outcome, outputs=moved))) == 2
     assert case.complaints(Outcome(3, ())) == ["status 3"]
-    more = replace(case.job, threads=2)
+    more = Shared(case.job.artefact, case.job.inputs, threads=2)
     assert run_libraries(Emulated.named("armv7"), [more], tmp_path)[0].status == 104

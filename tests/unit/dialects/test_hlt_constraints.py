@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xdsl.dialects.builtin import Float8E8M0FNUType, IntegerType, TensorType, UnitAttr, f32, i64
+from xdsl.dialects.builtin import ArrayAttr, Float8E8M0FNUType, IntegerType, StringAttr, TensorType, UnitAttr, f32, i64
 from xdsl.dialects.test import TestOp as OpaqueOp
 from xdsl.ir import Attribute, Block, SSAValue
 from xdsl.utils.exceptions import VerifyException
@@ -107,6 +107,11 @@ def conv(**changed: Any) -> hlt.ConvOp:
 def conv_transpose(**changed: Any) -> hlt.ConvTransposeOp:
     arguments: dict[str, Any] = {"x": value(1, 4, 8), "w": value(4, 3, 3), "groups": 2}
     return hlt.ConvTransposeOp(**(arguments | changed))
+
+
+def c_call(symbol: str, operand: SSAValue, *parameters: Attribute) -> hlt.CallCOp:
+    properties = {"symbol": StringAttr(symbol), "parameters": ArrayAttr(parameters)}
+    return hlt.CallCOp.create(operands=[operand], result_types=[operand.type], properties=properties)
 
 
 BROKEN: list[tuple[str, Make]] = [
@@ -259,6 +264,9 @@ BROKEN: list[tuple[str, Make]] = [
     ("layout_cover", lambda: hlt.LayoutAttr.of([PhysicalDim(0, 4), PhysicalDim(0, 8, inner=True)])),
     ("layout_cover", lambda: hlt.LayoutAttr.of([PhysicalDim(0, 4)])),
     ("layout_halo", lambda: hlt.LayoutAttr.of([PhysicalDim(0)], {1: (1, 1)})),
+    ("c_symbol", lambda: c_call("f g", value(2)).verify()),
+    ("c_element_type", lambda: c_call("f", typed(TensorType(Float8E8M0FNUType(), [2]))).verify()),
+    ("c_parameter", lambda: c_call("f", value(2), UnitAttr()).verify()),
     ("result_type", lambda: hlt.AbsOp.create(operands=[value(2)], result_types=[TensorType(f32, [3])]).verify()),
 ]
 
