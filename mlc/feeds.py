@@ -46,6 +46,11 @@ def array_of(name: str, value: Any) -> Array:
     raise UsageError(f"{name!r} is a {type(value).__name__}, not an array", hint="pass a NumPy array")
 
 
+def is_plain(array: Any, spec: TensorInfo, shape: tuple[int | str, ...] | None) -> bool:
+    """Whether it is a contiguous NumPy array of the dtype of ``spec`` and of that shape: to be used as it is."""
+    return type(array) is np.ndarray and array.shape == shape and array.dtype == spec.dtype and array.flags.c_contiguous
+
+
 def matching(spec: TensorInfo, array: Array, what: str) -> Array:
     """The array, if it has the dtype and shape that ``spec`` says."""
     if array.dtype != spec.dtype:

@@ -28,6 +28,7 @@ from mlc.feeds import (
     by_name,
     check_apart,
     check_names,
+    is_plain,
     matching,
     named_arrays,
     sequence,
@@ -82,6 +83,7 @@ class Executable:
         shapes = (self.bounds.inputs, self.bounds.outputs) if self.bounds else (None, None)
         self.inputs = _tensors(session.metadata["inputs"], shapes[0])
         self.outputs = _tensors(session.metadata["outputs"], shapes[1])
+        self._static = None if self.bounds else Call((), [cast("tuple[int, ...]", s.shape) for s in self.outputs])
 
     def fits(self, feeds: Mapping[str, Array]) -> bool:
         """Whether it can run these arrays (all inputs, by name)."""
@@ -93,8 +95,9 @@ class Executable:
 
     def call_for(self, shapes: Sequence[Sequence[int]]) -> Call:
         """A call with inputs of these shapes; UsageError when they are outside the bounds."""
-        if self.bounds is None:
-            return Call((), [cast("tuple[int, ...]", spec.shape) for spec in self.outputs])
+        if self._static is not None:
+            return self._static
+        assert self.bounds is not None, "a call differs from others by its dims"
         values = self.bounds.solve(shapes)
         if values is None:
             ranges = ", ".join(f"{s.name} in {s.low}..{s.high}" for s in self.bounds.symbols)
@@ -236,12 +239,7 @@ class CompiledModel:
         sources: list[Array] = []
         for spec in executable.inputs:
             array = feeds.get(spec.name)
-            if (
-                type(array) is not np.ndarray
-                or array.shape != spec.shape
-                or array.dtype != spec.dtype
-                or not array.flags.c_contiguous
-            ):
+            if not is_plain(array, spec, spec.shape):
                 array = self._taken(spec, feeds)
             sources.append(array)
         call = executable.call_for([array.shape for array in sources])
@@ -266,7 +264,8 @@ class CompiledModel:
                 array = np.empty(room, spec.dtype)
             else:
                 found += 1
-                array = writeable(spec, array, room)
+                if not (is_plain(array, spec, room) and array.flags.writeable):
+                    array = writeable(spec, array, room)
             sinks.append(array)
         if found < len(out):
             check_names("output", out, [spec.name for spec in executable.outputs])
