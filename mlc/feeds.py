@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from ctypes import addressof, c_char
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard, cast
 
 import numpy as np
 
@@ -46,7 +46,7 @@ def array_of(name: str, value: Any) -> Array:
     raise UsageError(f"{name!r} is a {type(value).__name__}, not an array", hint="pass a NumPy array")
 
 
-def is_plain(array: Any, spec: TensorInfo, shape: tuple[int | str, ...] | None) -> bool:
+def is_plain(array: Any, spec: TensorInfo, shape: tuple[int | str, ...] | None) -> TypeGuard[Array]:
     """Whether it is a contiguous NumPy array of the dtype of ``spec`` and of that shape: to be used as it is."""
     return type(array) is np.ndarray and array.shape == shape and array.dtype == spec.dtype and array.flags.c_contiguous
 
