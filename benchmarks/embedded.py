@@ -75,7 +75,7 @@ def count(network: str, board: str, folder: Path, plugin: Path) -> Count:
     start = time.perf_counter()
     _mlc("compile", model, *choice, "--weights", "file", "-o", library)
     seconds = time.perf_counter() - start
-    _mlc("compile", model, *choice, "--emit", "exe", "-o", program)
+    _mlc("compile", model, *choice, "--weights", "file", "--emit", "exe", "-o", program)
     log = folder / "log"
     arguments = ("-d", "plugin", "-D", str(log), "-plugin", str(plugin), str(program), "--bench=1", "--warmup=0")
     subprocess.run((*machine.emulator, *arguments), check=True, capture_output=True)

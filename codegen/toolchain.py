@@ -22,6 +22,9 @@ LINKERS = ("auto", "own", "system", "zig")
 _SHARED = ("-shared", "-Wl,-z,now", "-Wl,-z,noexecstack")
 _PROGRAM = ("-std=c11", "-O2", "-Wall")
 
+_DRIVERS = ("collect2:", "clang: error: linker")
+"""How lines begin that only repeat that the linker failed."""
+
 
 @dataclass(frozen=True)
 class Toolchain:
@@ -53,8 +56,9 @@ class Toolchain:
             done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
             if done.returncode:
                 lines = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+                told = [line for line in lines if not line.startswith(_DRIVERS)]
                 said = next(
-                    (line for line in lines if "error" in line or "undefined" in line), *lines[:1] or ["no reason"]
+                    (line for line in told if "error" in line or "undefined" in line), *told[:1] or ["no reason"]
                 )
                 raise UsageError(f"{self} failed on {path.name}: {said.strip()}")
             os.replace(made, path)
