@@ -77,8 +77,9 @@ def count(network: str, board: str, folder: Path, plugin: Path) -> Count:
     seconds = time.perf_counter() - start
     _mlc("compile", model, *choice, "--weights", "file", "--emit", "exe", "-o", program)
     log = folder / "log"
-    arguments = ("-d", "plugin", "-D", str(log), "-plugin", str(plugin), str(program), "--bench=1", "--warmup=0")
-    subprocess.run((*machine.emulator, *arguments), check=True, capture_output=True)
+    counting = ("-d", "plugin", "-D", str(log), "-plugin", str(plugin))
+    run = (str(program), f"--weights={program}.weights", "--bench=1", "--warmup=0")
+    subprocess.run((*machine.emulator, *counting, *run), check=True, capture_output=True)
     found = re.search(r"kernels (\d+)", log.read_text(encoding="ascii"))
     if found is None:
         raise RuntimeError(f"{network} on {board}: the plugin counted nothing")
