@@ -17,9 +17,10 @@ from mlc.codegen.borders import Borders, border_ir
 from mlc.codegen.dispatch import dispatch_ir
 from mlc.codegen.metadata import metadata_json
 from mlc.codegen.runtime import context as ctx
+from mlc.codegen.runtime.clock import IMPORT, clock_ir
 from mlc.codegen.runtime.pool import pool_ir
 from mlc.codegen.runtime.steps import steps_ir
-from mlc.codegen.steps import Call, Step, steps_within
+from mlc.codegen.steps import Call, Step, calls_within
 from mlc.codegen.targets.base import Target
 from mlc.codegen.targets.checks import cpu_check_ir
 from mlc.codegen.targets.platform import Platform, platform_of
@@ -71,7 +72,9 @@ class Program:
     must carry; ``threads`` says whether the pool is emitted (without it the code needs no C library);
     ``embedded_weights``: the weights file is linked in as the symbol ``NAME_weights``; ``weights_base`` is where in
     the payload this program's own weights begin. ``borders``: some dims get their values at run time; shapes of
-    tensors are the greatest then. ``symbols`` are the C functions of operators that the user brings.
+    tensors are the greatest then. ``symbols`` are the C functions of operators that the user brings. ``times`` is
+    where in the arena each thread notes how long its calls take, for profiles: an entry (`mlc.codegen.runtime.clock`)
+    per call.
 
     With ``levels`` this is several programs behind one interface, the least demanding first: `mlc.codegen.dispatch`.
     """
@@ -91,6 +94,7 @@ class Program:
     levels: tuple[Program, ...] = ()
     symbols: tuple[str, ...] = ()
     borders: Borders | None = None
+    times: int | None = None
 
     def __post_init__(self) -> None:
         if not _IDENTIFIER.match(self.name):
@@ -107,7 +111,7 @@ class Program:
     @property
     def calls(self) -> list[Call]:
         """All kernel calls."""
-        return [step for step in steps_within(self.steps) if isinstance(step, Call)]
+        return calls_within(self.steps)
 
     @property
     def exports(self) -> tuple[str, ...]:
@@ -119,7 +123,9 @@ class Program:
     @property
     def imports(self) -> tuple[str, ...]:
         """The symbols of other libraries that the code may need: the C library's, and those of ``symbols``."""
-        return (*POOL_IMPORTS, *self.symbols) if self.threads else self.symbols
+        pool = POOL_IMPORTS if self.threads else ()
+        clock = () if self.times is None else (IMPORT,)
+        return (*pool, *clock, *self.symbols)
 
     @property
     def weights_symbol(self) -> str:
@@ -145,6 +151,8 @@ def program_ir(program: Program) -> str:
         parts.append(border_ir(program, program.borders, platform.unwind))
     if program.threads:
         parts.append(pool_ir(program.name, platform))
+    if program.times is not None:
+        parts.append(clock_ir(program.name, platform))
     return "\n".join(parts)
 
 

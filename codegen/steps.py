@@ -28,11 +28,15 @@ class BufferRef:
 
 @dataclass(frozen=True)
 class Call:
-    """One kernel call; ``barrier``: it reads or overwrites what other threads touched since the last."""
+    """One kernel call; ``barrier``: it reads or overwrites what other threads touched since the last.
+
+    ``node`` is what messages call the node of the model that it is for.
+    """
 
     kernel: str
     args: tuple[BufferRef, ...]
     barrier: bool = True
+    node: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,3 +92,8 @@ def steps_within(steps: Iterable[Step]) -> Iterator[Step]:
                 yield from steps_within(step.steps)
             case Call():
                 pass
+
+
+def calls_within(steps: Iterable[Step]) -> list[Call]:
+    """All kernel calls, in the order of the text."""
+    return [step for step in steps_within(steps) if isinstance(step, Call)]

@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -187,7 +188,9 @@ class Maker:
 
         signature = (declared_inputs(self.loaded), declared_outputs(self.loaded))
         inputs, outputs = (tuple(TensorInfo(t.name, t.dtype, t.shape) for t in tensors) for tensors in signature)
-        return CompiledModel(self.request.name or self.loaded.name, inputs, outputs, specialise=self.specialise)
+        return CompiledModel(
+            self.request.name or self.loaded.name, inputs, outputs, specialise=self.specialise, timed=self.timed
+        )
 
     def built(self) -> Built:
         """The compiled model, whatever machine it is for; UsageError when not all its shapes are known."""
@@ -240,7 +243,13 @@ class Maker:
             return made.artefact(name, embed=embed)
 
         name = executable.session.name
-        return CompiledModel(name, executable.inputs, executable.outputs, executable=executable, rebuild=rebuild)
+        return CompiledModel(
+            name, executable.inputs, executable.outputs, executable=executable, rebuild=rebuild, timed=self.timed
+        )
+
+    def timed(self, model: CompiledModel) -> CompiledModel:
+        """A model of this request, made to note how long its kernels take."""
+        return model if self.request.timed else Maker(replace(self.request, timed=True), self.cache).model()
 
     def _cached(self, request: Request) -> Executable | None:
         identity = request.identity()

@@ -15,7 +15,8 @@ from xdsl.ir import SSAValue
 from mlc.codegen.borders import Border, Borders
 from mlc.codegen.emit.function import emit_kernel
 from mlc.codegen.program import Program, TensorSpec
-from mlc.codegen.steps import BufferRef, Call, steps_within
+from mlc.codegen.runtime.clock import ENTRY_BYTES
+from mlc.codegen.steps import BufferRef, Step, calls_within
 from mlc.codegen.targets import Target
 from mlc.dialects.bounds import Bounds
 from mlc.dialects.extents import is_bounded
@@ -24,6 +25,7 @@ from mlc.dialects.loop import CallCOp, ConstantOp, KernelOp, PackOp, buffer_type
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import InternalError, UnsupportedError
+from mlc.lowering.loops.cost import flops
 from mlc.lowering.loops.levels import element_bytes
 from mlc.lowering.loops.pack import pack_array
 from mlc.lowering.loops.plan_memory import main_of, size_of
@@ -150,6 +152,19 @@ class Builder:
         """What turns the program into steps, for one thread or several."""
         return Sequencer(self.memory, self.kernels, self.main.body.block, self._reserved, threads=threads)
 
+    def times(self, steps: Sequence[Step], threads: int) -> int:
+        """The offset of room for so many threads to note how long their calls take."""
+        return self._reserved(ENTRY_BYTES * len(calls_within(steps)) * threads)
+
+    def described(self, steps: Sequence[Step]) -> list[dict[str, Any]]:
+        """Every call's kernel, node of the model and floating-point operations (-1 where dims of the call decide)."""
+        counts = {name: flops(kernel.body.block.ops) for name, kernel in self.kernels.items()}
+        unknown = self.borders is not None
+        return [
+            {"kernel": call.kernel, "node": call.node, "flops": -1 if unknown else counts[call.kernel]}
+            for call in calls_within(steps)
+        ]
+
     def specs(self, names: Sequence[str], dtypes: Sequence[str], start: int) -> tuple[TensorSpec, ...]:
         """Names and types of the model's inputs or outputs, which are @main's arguments from ``start`` on."""
         args = self.main.body.block.args[start : start + len(names)]
@@ -180,15 +195,21 @@ def build_frame(
     weights_sha256: str = "0" * 64,
     metadata: Mapping[str, Any] | None = None,
     bounds: Bounds | None = None,
+    timed: int = 0,
 ) -> Frame:
     """The frame of a scheduled program; ``inputs`` and ``outputs`` are (name, NumPy dtype name).
 
-    ``metadata`` is what the artefact says of itself beside that.
+    ``metadata`` is what the artefact says of itself beside that. With ``timed``, up to so many threads note how long
+    their calls take.
     """
     builder = Builder(module, bounds)
     sequencer = builder.sequencer(threads=threads)
     steps = sequencer.steps()
-    used = {step.kernel for step in steps_within(steps) if isinstance(step, Call)}
+    extra = dict(metadata or {})
+    times = builder.times(steps, timed) if timed else None
+    if times is not None:
+        extra["times"] = {"offset": times, "threads": timed, "calls": builder.described(steps)}
+    used = {call.kernel for call in calls_within(steps)}
     symbols = _c_functions([op for op in module.ops if isinstance(op, KernelOp) and op.sym_name.data in used], target)
     kernels = [
         (op.sym_name.data, emit_kernel(op, target))
@@ -206,8 +227,9 @@ def build_frame(
         target=target,
         threads=sequencer.threads,
         embedded_weights=embedded_weights,
-        metadata=dict(metadata or {}),
+        metadata=extra,
         borders=builder.borders,
         symbols=symbols,
+        times=times,
     )
     return Frame(program, kernels, builder.payload)

@@ -57,8 +57,8 @@ class Compilation:
 
     ``inputs`` and ``outputs`` are name and dtype per tensor, ``flops`` counts the floating-point operations of all
     products (0 while unknown: before stage ``fused``). ``kept_f32`` names the weights that f16 could not hold where it
-    was asked for. ``bounds`` is there when dims get their values at run time. All but ``kept_f32`` also stands in the
-    module as attributes, so that text has it.
+    was asked for. ``bounds`` is there when dims get their values at run time. ``timed``: the code is to note how long
+    its calls take. All but ``kept_f32`` and ``timed`` also stands in the module as attributes, so that text has it.
     """
 
     name: str
@@ -72,6 +72,7 @@ class Compilation:
     flops: int = 0
     kept_f32: tuple[str, ...] = ()
     bounds: Bounds | None = None
+    timed: bool = False
 
     @staticmethod
     def of(imported: ImportedModel, name: str, options: pipeline.Options, watch: Watch | None = None) -> Compilation:
@@ -120,6 +121,7 @@ class Compilation:
                 "kept_f32": list(self.kept_f32),
             },
             bounds=self.bounds,
+            timed=self.options.threads if self.timed else 0,
         )
 
     def _to_fused(self) -> None:
@@ -316,5 +318,7 @@ def build_imported(
 ) -> Built:
     """The rest of the way, for a model that is in hlt already."""
     with collector_paused():
-        frame = Compilation.of(imported, name, request.options()).frame()
+        compilation = Compilation.of(imported, name, request.options())
+        compilation.timed = request.timed
+        frame = compilation.frame()
         return build(frame, imported.weights, cache=cache, image=image)

@@ -37,6 +37,7 @@ from mlc.feeds import (
 
 if TYPE_CHECKING:
     from mlc.codegen.artefact import Artefact
+    from mlc.report.profile import Profile
 
 MAX_SPECIALISATIONS = 16
 """Sets of shapes that a model with symbolic dims keeps compiled; the least recently used goes first."""
@@ -159,6 +160,7 @@ class CompiledModel:
         executable: Executable | None = None,
         specialise: Specialise | None = None,
         rebuild: Rebuild | None = None,
+        timed: Callable[[CompiledModel], CompiledModel] | None = None,
     ) -> None:
         self.name = name
         self.inputs = tuple(inputs)
@@ -167,6 +169,7 @@ class CompiledModel:
         self._single = executable
         self._specialise = specialise
         self._rebuild = rebuild
+        self._timed = timed
         self._made: OrderedDict[int, Executable] = OrderedDict()
         self.compilations = 0
         """How often the model was compiled because nothing it had fitted a call."""
@@ -278,6 +281,26 @@ class CompiledModel:
         if missing:
             raise UsageError(f"no array is given for input {', '.join(map(repr, missing))}")
         return feeds
+
+    def profile(self, *arrays: Any, duration: float = 1.0, **named: Any) -> Profile:
+        """Where the time of a call with these arrays goes, kernel by kernel, measured for ``duration`` seconds.
+
+        Arrays are given as for a call. The model is compiled anew, with clocks around its kernels. UsageError for a
+        model that was loaded from a library, and for one that runs in part on the host.
+        """
+        from mlc.report.profile import profile
+
+        if self._timed is None:
+            raise UsageError("only a model that is compiled here as a whole can be profiled", node=self.name)
+        feeds = self._checked(self._feeds(arrays, named))
+        timed = self._timed(self)
+        taken = {spec.name: self._taken(spec, feeds) for spec in timed.inputs}
+        executable = timed._executable(taken)
+        sources = [taken[spec.name] for spec in executable.inputs]
+        call = executable.call_for([array.shape for array in sources])
+        sinks = self._sinks(executable, call, {})
+        run = executable.session.timer([address(a) for a in sources], [address(a) for a in sinks], call.dims)
+        return profile(self.name, run, executable.session.metadata["extra"]["times"]["calls"], duration)
 
     # --- specialisations
 

@@ -59,7 +59,7 @@ class Request:
     ``shapes`` (by input) and ``dims`` (by symbol) bind symbolic dims, to numbers or to ranges like ``1..512`` whose
     values come with each call; ``threads`` is the number to balance for and to run with, the caller included.
     ``dtype`` is what f32 tensors are stored in between kernels, ``accumulate`` what sums of products of f16 are kept
-    in.
+    in. ``timed``: the code notes how long its calls take, for profiles.
     """
 
     source: Source
@@ -73,6 +73,7 @@ class Request:
     external_root: str | None = None
     dtype: Literal["f32", "f16"] = "f32"
     accumulate: Literal["f32", "f16"] = "f32"
+    timed: bool = False
 
     def __post_init__(self) -> None:
         if any(type(text) is not str for text in (self.target.name, self.target.mcpu, self.target.mattr)):
@@ -166,6 +167,7 @@ class Request:
             "dims": sorted(self.dims.items()),
             "options": [self.threads, self.opt_level, self.strict, self.name, self.external_root],
             "dtype": [self.dtype, self.accumulate],
+            "timed": self.timed,
             "handout": knobs.HANDOUT.get(),
             "model": identity,
         }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from xdsl.ir import Block, Operation
 
 from mlc.codegen.steps import Alone, Branch, Call, Repeat, Step
+from mlc.dialects.hlt import node_name
 from mlc.dialects.loop import CallCOp, CallOp, IfOp, KernelOp, ParallelOp, RepeatOp, TileOp
 from mlc.errors import InternalError
 from mlc.memory import Memory, Touched
@@ -145,7 +146,8 @@ class Sequencer:
     # --- steps
 
     def _call(self, op: CallOp, barrier: bool) -> Call:
-        return Call(op.kernel, tuple(self.memory.reference(v) for v in op.args), barrier)
+        node = node_name(op) if "hlt.node" in op.attributes else ""
+        return Call(op.kernel, tuple(self.memory.reference(v) for v in op.args), barrier, node)
 
     def _written(self, op: CallOp) -> list[bool]:
         """Which arguments a call writes."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlc.codegen.runtime import context as ctx
+from mlc.codegen.runtime.clock import ENTRY_BYTES
 from mlc.codegen.steps import Alone, Branch, BufferRef, Call, Repeat, Step, steps_within
 from mlc.errors import InternalError
 
@@ -26,7 +27,8 @@ def steps_ir(program: Program, unwind: str) -> str:
     """``@NAME_steps(frame, thread, threads)``."""
     steps = _Steps(program)
     steps.run(program.steps)
-    name, body, index = program.name, "\n".join([*_own_memory(program), *steps.lines]), program.target.index
+    index = program.target.index
+    name, body = program.name, "\n".join([*_own_memory(program), *_own_times(program), *steps.lines])
     widen = "bitcast" if index == "i32" else "zext"
     return f"""
 define internal void @{name}_steps(ptr %frame, i32 %thread, i32 %threads) nounwind {unwind} {{
@@ -58,6 +60,17 @@ def _own_memory(program: Program) -> list[str]:
     return lines
 
 
+def _own_times(program: Program) -> list[str]:
+    """Where a thread notes how long its calls took, if the program is profiled."""
+    if program.times is None:
+        return []
+    index = program.target.index
+    return [
+        f"  %times.all = getelementptr i8, ptr %arena, {index} {program.times}",
+        f"  %times = getelementptr [{ENTRY_BYTES * len(program.calls)} x i8], ptr %times.all, {index} %own",
+    ]
+
+
 def _slot(loop: Repeat, number: int) -> str:
     """The memory for the address of a place."""
     return (
@@ -77,6 +90,7 @@ class _Steps:
         self.program = program
         self.lines: list[str] = []
         self.count = 0
+        self.calls = 0
         self.labels = 0
         self.phase = 0
         self.dynamic = _counts_phases(program)
@@ -154,7 +168,15 @@ class _Steps:
             self.barrier()
         args = "".join(f"ptr {self.address(ref)}, " for ref in call.args)
         index = self.program.target.index
-        self.line(f"call void @{call.kernel}({args}{index} %own, {index} %all)")
+        text = f"call void @{call.kernel}({args}{index} %own, {index} %all)"
+        if self.program.times is None:
+            self.line(text)
+            return
+        since = self.define(f"call i64 @{self.program.name}_now()")
+        self.line(text)
+        entry = self.define(f"getelementptr [{ENTRY_BYTES} x i8], ptr %times, {index} {self.calls}")
+        self.line(f"call void @{self.program.name}_note(ptr {entry}, i64 {since})")
+        self.calls += 1
 
     def first_thread(self, step: Alone) -> None:
         """Steps that the other threads skip."""

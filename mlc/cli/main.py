@@ -27,6 +27,7 @@ COMMANDS = {
     "compile": "compile a model to a library, an object or an archive",
     "run": "run a model once",
     "bench": "time a model beside its peers",
+    "profile": "show where a model's time goes",
     "verify": "compare a model's results with the reference",
     "check": "list what keeps a model from being compiled",
     "inspect": "show a model, its kernels and what they take",

@@ -7,7 +7,7 @@ from xdsl.parser import Parser
 
 from mlc.codegen.targets import find_target
 from mlc.dialects.loop import KernelOp
-from mlc.lowering.loops.cost import cycles
+from mlc.lowering.loops.cost import cycles, flops
 from mlc.registry import make_context
 from mlc.testing.loops import kernel_of, lower_loops
 
@@ -41,12 +41,17 @@ loop.kernel @k {{
 PLAN = "m/4 n/16 k/1 m* n* n@8"
 
 
-def product(m: int, n: int, k: int, *, plan: str = PLAN, finish: str = "%r = arith.negf %s : f32") -> float:
-    """The estimate for ``[m, k] @ [k, n]``."""
+def lowered(m: int, n: int, k: int, *, plan: str = PLAN, finish: str = "%r = arith.negf %s : f32") -> KernelOp:
+    """``[m, k] @ [k, n]`` as loops."""
     text = PRODUCT.format(m=m, n=n, k=k, plan=plan, finish=finish)
     kernel = next(iter(Parser(make_context(), text).parse_module().ops))
     assert isinstance(kernel, KernelOp)
-    return cycles(kernel_of(lower_loops(kernel, TARGET)).body.block.ops, TARGET)
+    return kernel_of(lower_loops(kernel, TARGET))
+
+
+def product(m: int, n: int, k: int, *, plan: str = PLAN, finish: str = "%r = arith.negf %s : f32") -> float:
+    """The estimate for ``[m, k] @ [k, n]``."""
+    return cycles(lowered(m, n, k, plan=plan, finish=finish).body.block.ops, TARGET)
 
 
 def test_counts_what_a_tile_becomes() -> None:
@@ -68,3 +73,14 @@ def test_single_elements_cost_as_many_instructions_as_there_are() -> None:
 def test_a_division_costs_several_operations() -> None:
     divided = product(4, 16, 64, finish="%r = arith.divf %s, %x : f32")
     assert (divided - product(4, 16, 64)) * TARGET.per_cycle >= 7 * 8
+
+
+@pytest.mark.parametrize("m", [4, 32, 33])
+@pytest.mark.parametrize("plan", [PLAN, "n/8 m/2 k/1 m* n* n@8"])
+def test_floating_point_operations_are_those_of_the_product(m: int, plan: str) -> None:
+    assert flops(lowered(m, 64, 128, plan=plan).body.block.ops) == 2 * m * 64 * 128 + m * 64
+
+
+def test_numbers_that_only_move_are_no_operations() -> None:
+    finish = "%i = arith.bitcast %s : f32 to i32\n    %r = arith.bitcast %i : i32 to f32"
+    assert flops(lowered(32, 64, 128, finish=finish).body.block.ops) == 2 * 32 * 64 * 128
