@@ -241,7 +241,11 @@ class FunctionEmitter:
         limit = self.ivs[op.limit]
         for iv, step in zip(op.ivs, op.steps.get_values(), strict=True):
             limit = self.out.value(f"sub {self.index} {limit}, {self._scaled(self.ivs[iv], step)}")
-        self.ivs[op.result] = emit_trips(self.out, self.target, limit, op.tiles.data)
+        trips = emit_trips(self.out, self.target, limit, op.tiles.data)
+        if op.until is not None:
+            beyond = self.out.value(f"icmp sgt {self.index} {limit}, {op.until.value.data}")
+            trips = self.out.value(f"select i1 {beyond}, {self.index} 0, {self.index} {trips}")
+        self.ivs[op.result] = trips
 
     def _parallel(self, op: ParallelOp) -> None:
         """The share of this thread: its tiles of all, cut to this run."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from xdsl.dialects.builtin import DenseArrayBase, IndexType, MemRefType, i64
+from xdsl.dialects.builtin import DenseArrayBase, IndexType, IntegerAttr, IntegerType, MemRefType, i64
 from xdsl.ir import SSAValue
 from xdsl.irdl import (
     IRDLOperation,
@@ -19,6 +19,7 @@ from xdsl.irdl import (
     irdl_attr_definition,
     irdl_op_definition,
     operand_def,
+    opt_prop_def,
     prop_def,
     result_def,
     traits_def,
@@ -173,10 +174,12 @@ class ExtentOp(IRDLOperation):
 class TripsOp(IRDLOperation):
     """How many of a loop's ``tiles`` begin below a limit.
 
-    Inside loops over the same dim the tiles begin at their sum of ``ivs`` times ``steps``.
+    Inside loops over the same dim the tiles begin at their sum of ``ivs`` times ``steps``. With ``until`` there are
+    none where the limit is greater than that: of several ways to compute what is left, each has lengths of its own.
 
     %t = loop.trips %n #loop.tiles<"0:73x7 511:1x1">
     %t = loop.trips %n ivs(%i) steps [128] #loop.tiles<"0:18x7 126:1x2">
+    %t = loop.trips %n ivs(%i) steps [7] #loop.tiles<"2:1x1"> until 4
     """
 
     name = "loop.trips"
@@ -184,17 +187,29 @@ class TripsOp(IRDLOperation):
     ivs = var_operand_def(IndexType)
     steps = prop_def(DenseArrayBase.constr(i64))
     tiles = prop_def(TilesAttr)
+    until = opt_prop_def(IntegerAttr[IntegerType])
     result = result_def(IndexType)
     traits = traits_def(Pure())
     irdl_options = (ParsePropInAttrDict(),)
-    assembly_format = "$limit (`ivs` `(` $ivs^ `)`)? `steps` $steps $tiles attr-dict"
+    assembly_format = "$limit (`ivs` `(` $ivs^ `)`)? `steps` $steps $tiles (`until` $until^)? attr-dict"
 
     @classmethod
-    def make(cls, limit: SSAValue, ivs: Sequence[SSAValue], steps: Sequence[int], tiles: Sequence[Tiles]) -> TripsOp:
-        """The number of tiles that begin below ``limit``."""
+    def make(
+        cls,
+        limit: SSAValue,
+        ivs: Sequence[SSAValue],
+        steps: Sequence[int],
+        tiles: Sequence[Tiles],
+        until: int | None = None,
+    ) -> TripsOp:
+        """The number of tiles that begin below ``limit``, if that is at most ``until``."""
         return cls.create(
             operands=[limit, *ivs],
-            properties={"steps": DenseArrayBase.from_list(i64, list(steps)), "tiles": TilesAttr(tuple(tiles))},
+            properties={
+                "steps": DenseArrayBase.from_list(i64, list(steps)),
+                "tiles": TilesAttr(tuple(tiles)),
+                **({} if until is None else {"until": IntegerAttr(until, i64)}),
+            },
             result_types=[INDEX],
         )
 

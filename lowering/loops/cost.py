@@ -15,7 +15,7 @@ from xdsl.dialects.builtin import AnyFloat
 from xdsl.ir import Block, Operation, SSAValue
 
 from mlc.codegen.targets import Target
-from mlc.dialects.loop import ForOp, MergeOp, ParallelOp, TileOp, YieldOp, buffer_type, tile_type
+from mlc.dialects.loop import ForOp, MergeOp, ParallelOp, TileOp, TripsOp, YieldOp, buffer_type, tile_type
 from mlc.dialects.loop.attrs import Access, Axis
 from mlc.lowering.loops.levels import element_bytes
 
@@ -32,6 +32,8 @@ def cycles(ops: Iterable[Operation], target: Target) -> float:
 
 def _instructions(op: Operation) -> int:
     match op:
+        case ForOp() if _is_exception(op):
+            return 0
         case ForOp() | ParallelOp():
             return op.count.value.data * (1 + sum(map(_instructions, op.body.block.ops)))
         case TileOp():
@@ -41,6 +43,11 @@ def _instructions(op: Operation) -> int:
             return sizes * len(op.body.block.ops)
         case _:
             return 0
+
+
+def _is_exception(op: ForOp) -> bool:
+    """Whether a loop stands in for another one where a dim ends early."""
+    return op.trips is not None and isinstance(op.trips.owner, TripsOp) and op.trips.owner.until is not None
 
 
 def flops(ops: Iterable[Operation]) -> int:

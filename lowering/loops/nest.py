@@ -104,13 +104,44 @@ class Nest:
             types = [INDEX, *(a.type for a in accs or ())]
             body = Block(arg_types=types)
             inner = place.inside(span, run, body.args[0])
-            result = self._build(body, depth + 1, inner, list(body.args[1:]) if accs is not None else None)
+            if limit is not None and self._is_rows(depth, accs):
+                result = self._rows(body, depth, inner, limit)
+            else:
+                result = self._build(body, depth + 1, inner, list(body.args[1:]) if accs is not None else None)
             body.add_op(YieldOp.of(*(result or ())))
             loop = ForOp.make(run.count, body, accs or (), trips)
             _label(loop, f"{self.number}:{span.key}", self.kinds[span.level.dim])
             block.add_op(loop)
             accs = list(loop.res) if accs is not None else None
         return accs
+
+    def _is_rows(self, depth: int, accs: list[SSAValue] | None) -> bool:
+        """Whether the tiles of a loop are rows of accumulators, as many as the tile is high."""
+        dim = self.levels[depth].level.dim
+        inside = [s for s in self.levels[depth + 1 :] if s.level.dim == dim]
+        return (
+            self.op.has_reduction
+            and accs is None
+            and self.kinds[dim] == "p"
+            and [s.level.kind for s in inside] == ["*"]
+            and inside[0].step == 1
+        )
+
+    def _rows(self, block: Block, depth: int, place: Place, limit: SSAValue) -> None:
+        """A tile of rows, of which the last one may be cut short by the dim's end: then a lower one computes it."""
+        dim = self.levels[depth].level.dim
+        sizes = _heights(place.extents[dim])
+        if len(sizes) == 1:
+            self._build(block, depth + 1, place, None)
+            return
+        for size, smaller in zip(sizes, [*sizes[1:], 0]):
+            trips = self.ends.choice(block, limit, place, dim, smaller, size if size != sizes[0] else None)
+            body = Block(arg_types=[INDEX])
+            self._build(body, depth + 1, replace(place, extents={**place.extents, dim: size}), None)
+            body.add_op(YieldOp.of())
+            loop = ForOp.make(1, body, (), trips)
+            loop.attributes["sequential"] = UnitAttr()
+            block.add_op(loop)
 
     def _axes(self, place: Place, *, carried: bool = False) -> list[tuple[Axis, str, str]]:
         """Register axes with actual sizes: (axis, dim, level key).
@@ -263,6 +294,14 @@ class Nest:
             block.add_op(merge)
             accs = list(merge.res)
         self._tile(block, "finish", place, accs)
+
+
+def _heights(rows: int) -> list[int]:
+    """Rows of the tiles for what may be left of one: halves, down to 2."""
+    found = [rows]
+    while found[-1] > 2:
+        found.append(ceil_div(found[-1], 2))
+    return found
 
 
 def nest_kernel(kernel: KernelOp) -> None:

@@ -66,6 +66,21 @@ class Ends:
             self._at_head(made)
         return made.result
 
+    def choice(self, block: Block, limit: SSAValue, place: Place, dim: str, above: int, until: int | None) -> SSAValue:
+        """1 where more than ``above`` elements are left of a dim at ``place``, and at most ``until``; else 0."""
+        around = [p for p in place.loops if p.dim == dim]
+        start = sum(p.start for p in around)
+        moving = [(p.iv, p.step) for p in around if p.iv is not None]
+        made = TripsOp.make(
+            limit,
+            [iv for iv, _ in moving],
+            [step for _, step in moving],
+            [Tiles(start + above, 1, 1)],
+            None if until is None else start + until,
+        )
+        block.add_op(made)
+        return made.result
+
     def _value(self, amount: Amount) -> SSAValue:
         found = self.values.get(amount)
         if found is None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto, TensorProto, helper, numpy_helper
@@ -134,6 +135,33 @@ def _bounded(model: ModelProto, threads: int) -> Any:
         return mlc.compile(model, dims={"n": f"1..{LONGEST}", "m": f"1..{LONGEST}"}, threads=threads, cache=False)
     except mlc.UnsupportedError:
         return None
+
+
+def product(width: int, columns: int) -> ModelProto:
+    """Rows times a matrix, plus the rows' sums."""
+    matrix = np.random.default_rng(1).standard_normal((width, columns)).astype(np.float32)
+    lines = ["MatMul(x, w) -> p", "ReduceSum(x, axes) -> s", "Add(p, s) -> y"]
+    graph = helper.make_graph(
+        [_node(line) for line in lines],
+        "product",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ("rows", width))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(matrix, "w"), numpy_helper.from_array(np.array([1]), "axes")],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize("target", ["native", "x86-64-v3", "x86-64"])
+@pytest.mark.parametrize("most", [5, 47])
+@pytest.mark.parametrize("threads", [1, 2])
+def test_every_number_of_rows(target: str, most: int, threads: int) -> None:
+    """However many rows are left for the last tile, each is computed, and none of another call shows."""
+    model = product(40, 50)
+    net = mlc.compile(model, dims={"rows": f"1..{most}"}, target=target, threads=threads, cache=False)
+    for rows in range(1, most + 1):
+        net.run({"x": np.full((most, 40), np.nan, np.float32)})
+        feeds = {"x": np.random.default_rng(rows).standard_normal((rows, 40)).astype(np.float32)}
+        assert_same(net.run(feeds).values(), evaluated(model, feeds))
 
 
 def test_short_calls_take_less_time() -> None:

@@ -27,6 +27,19 @@
 // NEST-NEXT:     [[ALL:%.*]] = loop.trips [[END]] steps [] <"0:64x8">
 // NEST-NEXT:     [[OWN:%.*]] = loop.trips [[END]] steps [] <"0:64x8">
 // NEST-NEXT:     loop.parallel 0 : index + 64 : index of 64 : index upto([[BEFORE]], [[OWN]], [[ALL]])
+// What is left for the last tile of rows decides how high it is.
+
+// NEST-NEXT:     ^bb0([[I:%.*]]: index):
+// NEST-NEXT:       [[FULL:%.*]] = loop.trips [[END]] ivs([[I]]) steps [8] <"4:1x1">
+// NEST-NEXT:       loop.for 1 : index upto [[FULL]] attributes {sequential}
+// NEST:              loop.tile() ivs([[I]]) axes <"m=8 n=2 n@16">
+// NEST:            [[HALF:%.*]] = loop.trips [[END]] ivs([[I]]) steps [8] <"2:1x1"> until 4 : i64
+// NEST-NEXT:       loop.for 1 : index upto [[HALF]] attributes {sequential}
+// NEST:              loop.tile() ivs([[I]]) axes <"m=4 n=2 n@16">
+// NEST:            [[LEAST:%.*]] = loop.trips [[END]] ivs([[I]]) steps [8] <"0:1x1"> until 2 : i64
+// NEST-NEXT:       loop.for 1 : index upto [[LEAST]] attributes {sequential}
+// NEST:              loop.tile() ivs([[I]]) axes <"m=2 n=2 n@16">
+
 // NEST:        loop.kernel @sum attributes
 // NEST:          [[TRIPS:%.*]] = loop.trips %{{.*}} steps [] <"0:32x16">
 // NEST:          loop.for 32 : index upto [[TRIPS]] carry
