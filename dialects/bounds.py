@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from mlc.dialects.extents import Extent, Symbol, dim, parse_extent, value_of
 from mlc.errors import ModelError, UsageError
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 BOUNDS = "mlc.bounds"
 """Attribute of a module: its bounds of dims as JSON."""
+
+Where: TypeAlias = Literal["least", "middle", "greatest"]
+"""Some of the values that a dim within bounds may have."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,9 @@ class Bounds:
             return None
         return values if all(value_of(extent, values) == number for extent, number in pairs) else None
 
-    def input_shapes(self, given: Sequence[Sequence[int] | None]) -> list[tuple[int, ...]]:
-        """The inputs' shapes, where dims that no given shape settles are in the middle of what they may be."""
-        values = {symbol.name: (symbol.low + symbol.high + 1) // 2 for symbol in self.symbols}
+    def input_shapes(self, given: Sequence[Sequence[int] | None], where: Where = "middle") -> list[tuple[int, ...]]:
+        """The inputs' shapes; dims that no given shape settles are the least, the greatest, or half-way between."""
+        values = {symbol.name: _value(symbol, where) for symbol in self.symbols}
         for shape, numbers in zip(self.inputs, given, strict=True):
             symbols = map(plain_symbol, shape)
             values |= {symbol.name: number for symbol, number in zip(symbols, numbers or ()) if symbol is not None}
@@ -87,6 +90,13 @@ class Bounds:
     def output_rooms(self, values: Mapping[str, int]) -> list[tuple[int, ...]]:
         """The outputs' greatest shapes before the program runs: what it finds counts in full."""
         return self.output_shapes({**values, **{symbol.name: symbol.high for symbol in self.found}})
+
+
+def _value(symbol: Symbol, where: Where) -> int:
+    """One of the values that a dim may have."""
+    if where == "middle":
+        return (symbol.low + symbol.high + 1) // 2
+    return symbol.low if where == "least" else symbol.high
 
 
 def plain_symbol(extent: int) -> Symbol | None:

@@ -15,6 +15,7 @@ from mlc.request import DTYPES, Request, TargetChoice
 if TYPE_CHECKING:
     from mlc.api import Maker
     from mlc.cache import Cache
+    from mlc.dialects.bounds import Where
     from mlc.emulation import EmulatedModel
     from mlc.model import CompiledModel
 
@@ -208,8 +209,10 @@ def add_input_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=count, default=0, help="seed of random inputs (default: 0)")
 
 
-def inputs_from(args: argparse.Namespace, model: CompiledModel | EmulatedModel) -> dict[str, Any]:
-    """Arrays for every input of ``model``: from files, the rest made up, in the middle of bounds of dims."""
+def inputs_from(
+    args: argparse.Namespace, model: CompiledModel | EmulatedModel, where: Where = "middle"
+) -> dict[str, Any]:
+    """Arrays for every input of ``model``: from files, the rest made up; ``where`` says which dims within bounds."""
     from mlc.arrays import make, read_inputs
     from mlc.model import CompiledModel
 
@@ -220,7 +223,8 @@ def inputs_from(args: argparse.Namespace, model: CompiledModel | EmulatedModel) 
     else:
         bounds = model.bounds
     if bounds:
-        shapes = bounds.input_shapes([given[spec.name].shape if spec.name in given else None for spec in specs])
+        settled = [given[spec.name].shape if spec.name in given else None for spec in specs]
+        shapes = bounds.input_shapes(settled, where)
         specs = [replace(spec, shape=shape) for spec, shape in zip(specs, shapes)]
     rest = [spec for spec in specs if spec.name not in given]
     made = make(rest, args.fill, args.seed)

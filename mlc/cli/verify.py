@@ -9,7 +9,8 @@
 The reference evaluates the model in float64. An error of up to 4 times that of a plain float32 evaluation is granted
 (with --dtype=f16, of one that rounds the same tensors to f16); integers must be equal. With --all-tensors every kernel
 is judged on the inputs that it really gets. Code for another machine is linked to a program and run under an emulator:
-qemu-user, or node for WebAssembly.
+qemu-user, or node for WebAssembly. Dims within bounds are judged at their greatest, their least, and half-way between,
+unless inputs are given.
 """
 
 from __future__ import annotations
@@ -37,9 +38,13 @@ from mlc.errors import MismatchError, ModelError, UsageError, printable
 
 if TYPE_CHECKING:
     from mlc.api import Maker
+    from mlc.dialects.bounds import Where
     from mlc.emulation import EmulatedModel
     from mlc.model import Array, CompiledModel
     from mlc.testing.models import Tolerance, Verdict
+
+PLACES: tuple[Where, ...] = ("greatest", "least", "middle")
+"""Which of the dims within bounds are judged."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -92,19 +97,36 @@ def _verdicts(maker: Maker, args: argparse.Namespace, tolerance: Tolerance) -> I
     model = runnable_model(maker, args)
     if args.all_tensors and isinstance(model, EmulatedModel):
         raise UsageError("--all-tensors runs kernels in this process: it can't judge another machine's")
+    for inputs, stored in _cases(model, args):
+        if args.all_tensors:
+            yield from _all_tensors(maker, inputs, tolerance)
+            continue
+        actual = model.run(inputs)
+        plain: Mapping[str, Array] = {}
+        expected: Mapping[str, Array] = stored or {}
+        if stored is None:
+            expected, plain = _expected(maker, args, inputs)
+        for name, wanted in expected.items():
+            yield compare(name, actual[name], wanted, plain=plain.get(name), tolerance=tolerance)
+
+
+def _cases(
+    model: CompiledModel | EmulatedModel, args: argparse.Namespace
+) -> Iterator[tuple[dict[str, Array], dict[str, Array] | None]]:
+    """Inputs to run on, and the expected outputs where there are stored ones.
+
+    Where dims have bounds, the greatest come first: then shorter calls find what longer ones left.
+    """
     if args.test_data:
-        inputs, expected = _test_data(args.test_data, model)
-    else:
-        inputs, expected = inputs_from(args, model), None
-    if args.all_tensors:
-        yield from _all_tensors(maker, inputs, tolerance)
+        yield _test_data(args.test_data, model)
         return
-    actual = model.run(inputs)
-    plain: Mapping[str, Array] = {}
-    if expected is None:
-        expected, plain = _expected(maker, args, inputs)
-    for name, wanted in expected.items():
-        yield compare(name, actual[name], wanted, plain=plain.get(name), tolerance=tolerance)
+    seen: list[list[tuple[int, ...]]] = []
+    for where in PLACES:
+        inputs = inputs_from(args, model, where)
+        shapes = [array.shape for array in inputs.values()]
+        if shapes not in seen:
+            seen.append(shapes)
+            yield inputs, None
 
 
 def _all_tensors(maker: Maker, inputs: Mapping[str, Array], tolerance: Tolerance) -> Iterator[Verdict]:

@@ -121,6 +121,8 @@ def test_shapes_tell_the_dims() -> None:
     assert bounds.solve([(3, 4), (2,), (5,)]) == {"seq": 3, "past": 2}
     assert bounds.output_shapes({"seq": 3, "past": 2}) == [(6,)]
     assert bounds.input_shapes([None, (2,), None]) == [(5, 4), (2,), (7,)]
+    assert bounds.input_shapes([None, (2,), None], "least") == [(SEQ.low, 4), (2,), (SEQ.low + 2,)]
+    assert bounds.input_shapes([None, None, None], "greatest") == [(SEQ.high, 4), (PAST.high,), (SEQ.high + PAST.high,)]
     assert bounds.solve([(3, 4), (2,), (6,)]) is None
     assert bounds.solve([(10, 4), (2,), (12,)]) is None
     assert bounds.solve([(3,), (2,), (5,)]) is None
