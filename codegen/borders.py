@@ -1,7 +1,7 @@
 """The border of a model with bounded dims, as LLVM IR: callers' tensors are dense, storage has full capacity.
 
-A call checks the dims it is given, copies each bounded input into its storage (zeros beyond the extents), runs, and
-copies the valid part of each bounded output from its storage.
+A call checks the dims it is given, copies each bounded input into its storage (zeros beyond the extents, as far as
+anything reads them), runs, and copies the valid part of each bounded output from its storage.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from mlc.codegen.emit.extents import extent_value
 from mlc.codegen.runtime import context as ctx
 from mlc.dialects.bounds import Bounds
-from mlc.dialects.extents import Extent, Symbol, capacities
+from mlc.dialects.extents import Extent, Symbol, capacities, greatest, least
 
 if TYPE_CHECKING:
     from mlc.codegen.program import Program
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class Border:
     """A bounded input or output: its number, where its storage lies in the arena, and the size of an element.
 
-    ``shape`` has an `Extent` for each bounded dim; storage has their capacities, dense in row-major order.
+    ``shape`` has an `Extent` for each bounded dim; storage has their capacities, dense in row-major order. An input is
+    read as far as ``needed`` along each dim: what lies beyond may be anything.
     """
 
     side: Literal["input", "output"]
@@ -33,11 +34,19 @@ class Border:
     offset: int
     shape: tuple[int, ...]
     item_bytes: int
+    needed: tuple[int, ...]
 
     @property
     def nbytes(self) -> int:
         """Size of the storage."""
         return prod(capacities(self.shape)) * self.item_bytes
+
+    def zeros(self, axis: int) -> int:
+        """How many elements beyond the extent of a dim a call has to clear."""
+        extent = self.shape[axis]
+        if self.side == "output" or not isinstance(extent, Extent):
+            return 0
+        return greatest(least(self.needed[axis], extent.high), extent) - extent
 
 
 @dataclass(frozen=True)
@@ -170,20 +179,28 @@ def _move(code: _Code, name: str, border: Border, values: dict[Symbol, str], are
     slot = code.define(f"getelementptr ptr, ptr {table}, {code.word} {border.index}")
     dense = code.define(f"load ptr, ptr {slot}")
     extents = [extent_value(code, extent, values) for extent in border.shape]
-    _Mover(code, name, border, extents, dense, code.at(arena, border.offset)).run()
+    zeros = [extent_value(code, border.zeros(axis), values) for axis in range(len(extents))]
+    _Mover(code, name, border, extents, zeros, dense, code.at(arena, border.offset)).run()
 
 
 class _Mover:
     """One tensor's copy: loops around runs that are contiguous on both sides, up to the last bounded dim."""
 
     def __init__(
-        self, code: _Code, name: str, border: Border, extents: Sequence[str | int], dense: str, storage: str
+        self,
+        code: _Code,
+        name: str,
+        border: Border,
+        extents: Sequence[str | int],
+        zeros: Sequence[str | int],
+        dense: str,
+        storage: str,
     ) -> None:
         self.code, self.name, self.border, self.extents = code, name, border, extents
         self.dense, self.storage = dense, storage
         rooms = capacities(border.shape)
-        self.rooms = rooms
         self.strides = [prod(rooms[axis + 1 :]) * border.item_bytes for axis in range(len(rooms))]
+        self.zeros = [n and code.arithmetic("mul", n, stride) for n, stride in zip(zeros, self.strides)]
         self.last = max(axis for axis, extent in enumerate(border.shape) if isinstance(extent, Extent))
 
     def run(self) -> None:
@@ -201,23 +218,22 @@ class _Mover:
             inner = code.arithmetic("mul", turn, self.strides[axis])
             runs = code.arithmetic("mul", number, self.extents[axis])
             self._axis(axis + 1, code.arithmetic("add", runs, turn), code.arithmetic("add", inner, offset), length)
-        if self.border.side == "input" and isinstance(self.border.shape[axis], Extent):
-            self._clear(axis, offset)
+        self._clear(axis, offset)
 
     def _row(self, start: str, offset: str | int, length: str) -> None:
         there, here = self.code.at(self.dense, start), self.code.at(self.storage, offset)
         to, source = (here, there) if self.border.side == "input" else (there, here)
         self.code.do(f"call void @{self.name}_copy(ptr {to}, ptr {source}, {self.code.word} {length})")
-        if self.border.side == "input":
-            self._clear(self.last, offset)
+        self._clear(self.last, offset)
 
     def _clear(self, axis: int, offset: str | int) -> None:
-        """Zeros beyond the extent of ``axis``."""
+        """Zeros beyond the extent of ``axis``, as far as it takes them."""
         code = self.code
+        if self.zeros[axis] == 0:
+            return
         length = code.arithmetic("mul", self.extents[axis], self.strides[axis])
-        rest = code.arithmetic("sub", self.rooms[axis] * self.strides[axis], length)
         to = code.at(self.storage, code.arithmetic("add", offset, length))
-        code.do(f"call void @{self.name}_clear(ptr {to}, {code.word} {rest})")
+        code.do(f"call void @{self.name}_clear(ptr {to}, {code.word} {self.zeros[axis]})")
 
 
 def _copy_ir(name: str, word: str) -> str:

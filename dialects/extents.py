@@ -262,6 +262,14 @@ def greatest(a: int, b: int) -> int:
     return _chosen("max", a, b)
 
 
+def is_simple(extent: int) -> bool:
+    """Whether an extent divides by nothing but numbers, for which every machine has code."""
+    if not isinstance(extent, Extent):
+        return True
+    composed = [a for monomial, _ in extent.terms for a in monomial if isinstance(a, Composed)]
+    return all(is_simple(a.a) and is_simple(a.b) and (a.kind != "//" or not a.b.symbols) for a in composed)
+
+
 def value_of(extent: int, values: Mapping[str, int]) -> int:
     """An extent's value, given those of the dims by name."""
     return extent.evaluate(lambda symbol: values[symbol.name]) if isinstance(extent, Extent) else extent

@@ -19,7 +19,7 @@ from mlc.codegen.runtime.clock import ENTRY_BYTES
 from mlc.codegen.steps import BufferRef, Step, calls_within
 from mlc.codegen.targets import Target
 from mlc.dialects.bounds import Bounds
-from mlc.dialects.extents import is_bounded
+from mlc.dialects.extents import capacities, is_bounded
 from mlc.dialects.hlt.dtypes import numpy_dtype
 from mlc.dialects.loop import CallCOp, ConstantOp, KernelOp, PackOp, buffer_type
 from mlc.dialects.weights import WeightStore
@@ -27,6 +27,7 @@ from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import InternalError, UnsupportedError
 from mlc.lowering.loops.cost import flops
 from mlc.lowering.loops.levels import element_bytes
+from mlc.lowering.loops.needed import noted_needs
 from mlc.lowering.loops.pack import pack_array
 from mlc.lowering.loops.plan_memory import main_of, size_of
 from mlc.memory import Memory
@@ -128,7 +129,9 @@ class Builder:
                 if is_bounded(shape):
                     argument = self.main.body.block.args[start + index]
                     item = element_bytes(buffer_type(argument).element_type)
-                    tensors.append(Border(side, index, self._reserved(size_of(argument)), shape, item))
+                    needs: Mapping[int, int] = noted_needs(self.main, index, bounds) if side == "input" else {}
+                    needed = tuple(needs.get(axis, room) for axis, room in enumerate(capacities(shape)))
+                    tensors.append(Border(side, index, self._reserved(size_of(argument)), shape, item, needed))
         return Borders(bounds, tuple(tensors), self._reserved(8 * len(bounds.found)))
 
     def _reserved(self, size: int) -> int:

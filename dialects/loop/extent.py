@@ -89,7 +89,7 @@ def _extent(text: str, symbols: Sequence[Symbol]) -> int:
 
 @irdl_attr_definition
 class LimitsAttr(TextData[Limits]):
-    """Where dims of a compute may end: ``d1 < seq; k0 < past + 1 | past=0..1023 seq=1..16``."""
+    """Where dims of a compute, or a buffer that is read, end: ``d1 < seq; k0 < past + 1 | past=0..1023 seq=1..16``."""
 
     name = "loop.limits"
 

@@ -80,6 +80,15 @@ class Demand:
         found = {call: self._backwards(call) for call in reversed(self.calls)}
         self.ends = {call: found[call] for call in self.calls}
 
+    def read(self, value: SSAValue) -> Mapping[int, int]:
+        """By dim of a buffer, how far it is read; a dim that is not there is read whole."""
+        shape, need = buffer_type(value).get_shape(), self.flow.needs.get(value, {})
+        if 0 in shape:
+            return {}
+        named = ((number, *axis_of(shape, number)) for number in range(len(shape)))
+        ends = {number: ceil_extent(need[axis], unit) for number, axis, unit in named if axis in need}
+        return {number: end_ for number, end_ in ends.items() if not at_least(end_, shape[number])}
+
     def _borders(self) -> None:
         """Inputs hold zeros beyond their extents; results matter below theirs."""
         args, bounds = self.main.body.block.args, self.bounds

@@ -3,7 +3,7 @@
     dims <"d1=512 d2=768 k0=768:r">  ->  dims <...> limits <"d1 < seq | seq=1..512">
 
 `demand` says which points matter. Kernels that are called with different limits become different kernels; those with
-limits take the call's dims as one more argument.
+limits take the call's dims as one more argument. Inputs are noted to be read as far as they are (`needed`).
 """
 
 from __future__ import annotations
@@ -17,24 +17,17 @@ from xdsl.ir import SSAValue
 from xdsl.passes import ModulePass
 
 from mlc.dialects.context import weights_of
-from mlc.dialects.extents import Composed, Extent, Symbol
+from mlc.dialects.extents import Symbol, is_simple
 from mlc.dialects.loop import CallOp, KernelOp, Limits, LimitsAttr, index_attr
 from mlc.lowering.loops.demand import Demand, Ends, demand_of
+from mlc.lowering.loops.needed import note_needs
 
 Signature: TypeAlias = "tuple[tuple[tuple[str, int], ...], ...]"
 """Where the dims of a kernel's computes end."""
 
 
-def _is_simple(extent: int) -> bool:
-    """Whether an extent divides by nothing but numbers, for which every machine has code."""
-    if not isinstance(extent, Extent):
-        return True
-    composed = [a for monomial, _ in extent.terms for a in monomial if isinstance(a, Composed)]
-    return all(_is_simple(a.a) and _is_simple(a.b) and (a.kind != "//" or not a.b.symbols) for a in composed)
-
-
 def _signature(ends: list[Ends]) -> Signature:
-    return tuple(tuple((n, e) for n, e in sorted(found.items()) if _is_simple(e)) for found in ends)
+    return tuple(tuple((n, e) for n, e in sorted(found.items()) if is_simple(e)) for found in ends)
 
 
 def _limit(kernel: KernelOp, signature: Signature, symbols: tuple[Symbol, ...], dims: SSAValue) -> None:
@@ -88,6 +81,7 @@ class LimitTripsPass(ModulePass):
         demand = demand_of(op, weights_of(ctx))
         if demand is None:
             return
+        note_needs(demand)
         symbols = demand.bounds.symbols
         dims = demand.main.body.block.args[len(demand.bounds.inputs)]
         kernels = _variants(demand, op)
