@@ -1,16 +1,17 @@
-"""What a range of shapes costs: one code for all lengths, beside code for one length alone."""
+"""What a range of shapes costs: one code for all lengths, beside code for one length alone and other runtimes."""
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 
 from benchmarks.decoding import MODEL as DECODER
+from benchmarks.decoding import Run, peers
 from benchmarks.zoo import build, inputs
 
 ENCODER = "bert_base_dynamic"
@@ -22,7 +23,7 @@ Dims = Mapping[str, "int | str"]
 
 
 def dynamic(threads: int = 1) -> Iterator[dict[str, Any]]:
-    """One code for a range beside code for each length, interleaved: BERT's tokens, GPT-2's past; 1 thread."""
+    """One code for a range beside code for each length and onnxruntime, in turns: BERT's tokens, GPT-2's past."""
     example = inputs(ENCODER)
     whole: Dims = {"batch": 1, "seq": f"1..{LENGTHS[-1]}"}
     lengths = [({"batch": 1, "seq": n}, {k: np.resize(a[:1], (1, n)) for k, a in example.items()}) for n in LENGTHS]
@@ -53,29 +54,35 @@ def _rows(
     import mlc
 
     ranged = mlc.compile(model, dims=whole, threads=threads, cache=False)
+    others = peers(model, threads)
     moving = next(dim for dim, spec in whole.items() if isinstance(spec, str))
     for dims, feeds in cases:
         alone = mlc.compile(model, dims=dims, threads=threads, cache=False)
-        mine, other = _interleaved(lambda f=feeds: ranged.run(f), lambda f=feeds, net=alone: net.run(f))
+        runs: dict[str, Run] = {"range": ranged.run, "alone": alone.run, **others}
+        times = _interleaved([lambda run=run, feeds=feeds: run(feeds) for run in runs.values()])
+        found = dict(zip(runs, times))
         yield {
             "what": f"{name}, {dims[moving]} of {whole[moving]}",
             "threads": threads,
-            "range ms": min(mine) * 1e3,
-            "alone ms": min(other) * 1e3,
-            "vs alone": statistics.median(b / a for a, b in zip(mine, other)),
+            "range ms": min(found["range"]) * 1e3,
+            "alone ms": min(found["alone"]) * 1e3,
+            **{f"vs {other}": _ratio(found["range"], found[other]) for other in runs if other != "range"},
         }
 
 
-def _interleaved(
-    first: Callable[[], object], second: Callable[[], object], seconds: float = 2.0
-) -> tuple[list[float], list[float]]:
-    """Seconds of each call of two, in turn; at least three of each after one that does not count."""
-    times: tuple[list[float], list[float]] = ([], [])
-    first()
-    second()
+def _ratio(mine: Sequence[float], others: Sequence[float]) -> float:
+    """How many times as fast: the median over the rounds."""
+    return statistics.median(b / a for a, b in zip(mine, others))
+
+
+def _interleaved(calls: Sequence[Callable[[], object]], seconds: float = 2.0) -> list[list[float]]:
+    """Seconds of each turn of each call, one after the other; at least three turns after one that does not count."""
+    times: list[list[float]] = [[] for _ in calls]
+    for call in calls:
+        call()
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[1]) < 3:
-        for call, into in zip((first, second), times):
+    while time.perf_counter() < end or len(times[-1]) < 3:
+        for call, into in zip(calls, times):
             start = time.perf_counter()
             call()
             into.append(time.perf_counter() - start)
