@@ -34,6 +34,7 @@ from mlc.feeds import (
     sequence,
     writeable,
 )
+from mlc.recycle import Pool
 
 if TYPE_CHECKING:
     from mlc.codegen.artefact import Artefact
@@ -174,6 +175,7 @@ class CompiledModel:
         self.compilations = 0
         """How often the model was compiled because nothing it had fitted a call."""
         self._lock = Lock()
+        self._pool = Pool()
 
     def __repr__(self) -> str:
         given = ", ".join(map(str, self.inputs))
@@ -259,12 +261,13 @@ class CompiledModel:
 
     def _sinks(self, executable: Executable, call: Call, out: Feeds) -> list[Array]:
         """Arrays for the outputs: those of ``out``, and new ones."""
+        self._pool.expect(len(executable.outputs))
         sinks: list[Array] = []
         found = 0
         for spec, room in zip(executable.outputs, call.rooms):
             array = out.get(spec.name)
             if array is None:
-                array = np.empty(room, spec.dtype)
+                array = self._pool.empty(room, spec.dtype)
             else:
                 found += 1
                 if not (is_plain(array, spec, room) and array.flags.writeable):
