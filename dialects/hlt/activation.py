@@ -38,7 +38,9 @@ class GeluOp(UnaryOp):
 class SoftmaxOp(HltOp):
     """exp(x - max) / sum(exp(x - max)) along ``axis``, or its logarithm with ``log``.
 
-    ``%1 = hlt.softmax %0 <axis = 1, log = false> : tensor<2x3xf32>``
+    Where all elements along ``axis`` are -inf, that is NaN; with ``safe``, 0 (the logarithm -inf).
+
+    ``%1 = hlt.softmax %0 <axis = 1, log = false, safe = false> : tensor<2x3xf32>``
     """
 
     name = "hlt.softmax"
@@ -46,10 +48,11 @@ class SoftmaxOp(HltOp):
     x = operand_def(TENSOR)
     axis = Int()
     log = Bool()
+    safe = Bool()
     result = result_def(TENSOR)
 
-    def __init__(self, x: Value, *, axis: int, log: bool = False) -> None:
-        super().__init__((x,), axis=axis, log=log)
+    def __init__(self, x: Value, *, axis: int, log: bool = False, safe: bool = False) -> None:
+        super().__init__((x,), axis=axis, log=log, safe=safe)
 
     def infer(self) -> tuple[TensorType, ...]:
         """[axis_range], [float_element_type]."""

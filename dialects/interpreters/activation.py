@@ -43,6 +43,8 @@ def gelu(op: hlt.GeluOp, x: Array) -> Array:
 @reference(hlt.SoftmaxOp)
 def softmax(op: hlt.SoftmaxOp, x: Array) -> Array:
     """Shifted by the maximum, so that no exponential overflows."""
-    shifted = x - x.max(axis=op.axis, keepdims=True, initial=-np.inf)
+    highest = x.max(axis=op.axis, keepdims=True, initial=-np.inf)
+    shifted = x - (np.where(highest == -np.inf, 0.0, highest) if op.safe else highest)
     total = np.exp(shifted).sum(axis=op.axis, keepdims=True)
+    total = np.where(total == 0.0, 1.0, total) if op.safe else total
     return shifted - np.log(total) if op.log else np.exp(shifted) / total

@@ -60,7 +60,7 @@ _EACH: Mapping[type[Operation], tuple[Prologue, ...]] = {
     hlt.LayerNormOp: (Prologue.CHEAP,),
     hlt.RmsNormOp: (Prologue.CHEAP,),
     hlt.GroupNormOp: (Prologue.CHEAP,),
-    hlt.AttentionOp: (Prologue.MOVEMENT,) * 4,
+    hlt.AttentionOp: (Prologue.MOVEMENT,) * 5,
     hlt.ResizeOp: (),
     hlt.LrnOp: (),
     hlt.GatherOp: (),

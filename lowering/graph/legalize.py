@@ -36,10 +36,6 @@ from mlc.lowering.graph.rewrite import Rules, run_rules
 
 RULES = Rules()
 
-LOWEST = {"float16": -65504.0, "bfloat16": -3.3895313892515355e38, "float32": -3.4028234663852886e38}
-LOWEST["float64"] = -1.7976931348623157e308
-"""The lowest finite number of each float type, by NumPy name."""
-
 
 def splat_like(value: Value, number: float) -> hlt.ConstantOp:
     """A constant of the shape and type of ``value``."""
@@ -66,20 +62,19 @@ def attention(op: hlt.AttentionOp) -> Value:
     scores: Value = hlt.MulOp(product, splat_like(product, op.scale))
     shape = shape_of(scores)
     if op.mask is not None:
-        mask = op.mask if shape_of(op.mask) == shape else hlt.BroadcastOp(op.mask, shape=shape, dims=(0, 1, 2, 3))
-        scores = hlt.AddOp(scores, mask)
+        scores = hlt.AddOp(scores, _repeated(op.mask, shape))
     if op.causal:
         scores = _causal(scores, shape)
-    weights = hlt.SoftmaxOp(scores, axis=3) if op.mask is None and not op.causal else _visible_softmax(scores)
+    if op.visible is not None:
+        scores = hlt.SelectOp(_repeated(op.visible, shape), scores, splat_like(scores, float("-inf")))
+    hides = op.mask is not None or op.visible is not None or op.causal
+    weights = hlt.SoftmaxOp(scores, axis=3, safe=hides)
     return hlt.DotGeneralOp(weights, op.v, lhs_batch=(0, 1), rhs_batch=(0, 1), lhs_contract=(3,), rhs_contract=(2,))
 
 
-def _visible_softmax(scores: Value) -> Value:
-    """Softmax along the keys, 0 for hidden ones (-inf), even where all of a query's are."""
-    lowest = LOWEST[numpy_dtype(element_of(scores)).name]
-    hidden = hlt.CompareOp(scores, splat_like(scores, float("-inf")), predicate="eq")
-    weights = hlt.SoftmaxOp(hlt.MaximumOp(scores, splat_like(scores, lowest)), axis=3)
-    return hlt.SelectOp(hidden, splat_like(scores, 0.0), weights)
+def _repeated(mask: Value, shape: Sequence[int]) -> Value:
+    """A mask whose extents are 1 where it is repeated, at ``shape``."""
+    return mask if shape_of(mask) == shape else hlt.BroadcastOp(mask, shape=shape, dims=(0, 1, 2, 3))
 
 
 def _causal(scores: Value, shape: Sequence[int]) -> Value:

@@ -6,17 +6,22 @@ from collections.abc import Sequence
 from math import prod
 from typing import TypeAlias
 
+import numpy as np
 from xdsl.dialects import math
-from xdsl.dialects.builtin import FloatAttr, f32
+from xdsl.dialects.builtin import FloatAttr, f32, f64
 from xdsl.ir import Attribute, SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.hlt.dtypes import numpy_dtype
 from mlc.dialects.loop.affine import Expr
 from mlc.lowering.kernels.builder import Buffer, Index, KernelBuilder, Source, Splat, ids, lowers, result_dims
 from mlc.lowering.kernels.contraction import accumulator
-from mlc.lowering.scalar import NONPOSITIVE, Body, Scalar, last
+from mlc.lowering.scalar import NONPOSITIVE, Body, Scalar
 
 Operand: TypeAlias = tuple[Source, Index]
+
+_LOWEST: dict[Attribute, float] = {type_: -float(np.finfo(numpy_dtype(type_)).max) for type_ in (f32, f64)}
+"""The lowest finite number of each type that rows are folded in."""
 
 
 class Rows:
@@ -54,7 +59,11 @@ class Rows:
 
 @lowers(hlt.SoftmaxOp)
 def lower_softmax(builder: KernelBuilder, op: hlt.SoftmaxOp) -> None:
-    """Row maximum; exponentials and their sum in one compute; then the scale (or the logarithm)."""
+    """Row maximum; exponentials and their sum in one compute; then the scale (or the logarithm).
+
+    With ``safe``, a row of -inf has a finite maximum, so that its exponentials are 0, and 1 for their sum; that of
+    others is at least 1 already, for one of them is exp(0).
+    """
     source = builder.source(op.x)
     target = builder.result(op.result)
     rows = Rows(builder, target.shape, [op.axis])
@@ -69,10 +78,10 @@ def lower_softmax(builder: KernelBuilder, op: hlt.SoftmaxOp) -> None:
         start=[Splat(float("-inf"), acc)],
         map=Scalar.widen,
         combine=Scalar.max_number,
-        finish=last,
+        finish=lambda s, a, m: s.maximum(m, s.constant(_LOWEST[acc], acc)) if op.safe else m,
     )
     if op.log:
-        _log_softmax(rows, x, peak, total, target)
+        _log_softmax(rows, x, peak, total, target, safe=op.safe)
         return
     values = target if element == acc else builder.scratch(target.shape, acc)
     builder.compute(
@@ -82,7 +91,7 @@ def lower_softmax(builder: KernelBuilder, op: hlt.SoftmaxOp) -> None:
         start=[Splat(0.0, acc)],
         map=lambda s, a, m: [_exp_of_difference(s, a, m)] * 2,
         combine=Scalar.add,
-        finish=lambda s, a, m, exponentials: s.div(s.constant(1.0, acc), exponentials),
+        finish=lambda s, a, m, exponentials: s.div(s.constant(1.0, acc), _total(s, exponentials, safe=op.safe)),
         elems=[(values, rows.index)],
     )
     builder.compute(
@@ -101,14 +110,19 @@ def _exp_of_difference(s: Scalar, a: SSAValue, peak: SSAValue) -> SSAValue:
     return result
 
 
-def _log_softmax(rows: Rows, x: Operand, peak: Buffer, total: Buffer, target: Buffer) -> None:
+def _total(s: Scalar, exponentials: SSAValue, *, safe: bool) -> SSAValue:
+    """A row's sum of exponentials; with ``safe``, 1 for no sum at all. NaN stays."""
+    return s.maximum(exponentials, s.constant(1.0, exponentials.type)) if safe else exponentials
+
+
+def _log_softmax(rows: Rows, x: Operand, peak: Buffer, total: Buffer, target: Buffer, *, safe: bool) -> None:
     """``x - (max + log(sum(exp(x - max))))``."""
     row = rows.row_index
     rows.sum(
         [x, (peak, row)],
         total,
         map=_exp_of_difference,
-        finish=lambda s, a, m, exponentials: s.add(m, s.unary(math.LogOp, exponentials)),
+        finish=lambda s, a, m, exponentials: s.add(m, s.unary(math.LogOp, _total(s, exponentials, safe=safe))),
     )
     rows.builder.compute(
         [x, (total, row)],

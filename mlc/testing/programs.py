@@ -349,7 +349,7 @@ def pool(b: Builder, x: SSAValue) -> SSAValue:
 
 @production("normalization", lambda x: _has_dims(x) and _is_float(x))
 def softmax(b: Builder, x: SSAValue) -> SSAValue:
-    return b.add(hlt.SoftmaxOp(x, axis=b.integer(0, hlt.tensor(x).rank - 1), log=b.flag()))
+    return b.add(hlt.SoftmaxOp(x, axis=b.integer(0, hlt.tensor(x).rank - 1), log=b.flag(), safe=b.flag()))
 
 
 @production("normalization", lambda x: _has_dims(x) and _is_float(x))

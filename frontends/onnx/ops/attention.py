@@ -62,7 +62,7 @@ def attention(b: Builder, node: Node) -> tuple[Value | None, ...]:
     if explicit:
         y, scores = _explicit(b, node, (q, k, v), mask, scale=scale, cap=cap, precision=precision)
     else:
-        y = b.op(hlt.AttentionOp, q, k, v, mask.additive(b, q.dtype), scale=scale, causal=mask.causal)
+        y = b.op(hlt.AttentionOp, q, k, v, mask.bias, mask.allowed, scale=scale, causal=mask.causal)
     if node.input(0).rank == 3:
         y = b.reshape(b.transpose(y, (0, 2, 1, 3)), (q.shape[0], q.shape[2], q.shape[1] * v.shape[3]))
     return (y, *present, scores)

@@ -16,8 +16,8 @@
 // CHECK-NEXT:    %10 = hlt.slice %8 <starts = [0, 2], sizes = [3, 1], strides = [1, 1]> : (tensor<3x3xf32>) -> tensor<3x1xf32>
 // CHECK-NEXT:    %11 = hlt.broadcast %2 <shape = [3, 2], dims = [1]> : (tensor<2xf32>) -> tensor<3x2xf32>
 // CHECK-NEXT:    %12 = hlt.broadcast %3 <shape = [3, 1], dims = [1]> : (tensor<1xf32>) -> tensor<3x1xf32>
-// CHECK-NEXT:    %13 = hlt.softmax %9 <axis = 1, log = false> : tensor<3x2xf32>
-// CHECK-NEXT:    %14 = hlt.softmax %10 <axis = 0, log = false> : tensor<3x1xf32>
+// CHECK-NEXT:    %13 = hlt.softmax %9 <axis = 1, log = false, safe = false> : tensor<3x2xf32>
+// CHECK-NEXT:    %14 = hlt.softmax %10 <axis = 0, log = false, safe = false> : tensor<3x1xf32>
 // CHECK-NEXT:    func.return %13, %14 : tensor<3x2xf32>, tensor<3x1xf32>
 // CHECK-NEXT:  }
 func.func @queries_and_keys(%x: tensor<3x2xf32>) -> (tensor<3x2xf32>, tensor<3x1xf32>) {
@@ -31,8 +31,8 @@ func.func @queries_and_keys(%x: tensor<3x2xf32>) -> (tensor<3x2xf32>, tensor<3x1
   %7 = hlt.dot_general %x, %1 <lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]> : (tensor<3x2xf32>, tensor<2x1xf32>) -> tensor<3x1xf32>
   %8 = hlt.broadcast %3 <shape = [3, 1], dims = [1]> : (tensor<1xf32>) -> tensor<3x1xf32>
   %9 = hlt.add %8, %7 : tensor<3x1xf32>
-  %10 = hlt.softmax %6 <axis = 1, log = false> : tensor<3x2xf32>
-  %11 = hlt.softmax %9 <axis = 0, log = false> : tensor<3x1xf32>
+  %10 = hlt.softmax %6 <axis = 1, log = false, safe = false> : tensor<3x2xf32>
+  %11 = hlt.softmax %9 <axis = 0, log = false, safe = false> : tensor<3x1xf32>
   func.return %10, %11 : tensor<3x2xf32>, tensor<3x1xf32>
 }
 

@@ -52,7 +52,34 @@ func.func @attention(%q: tensor<1x2x5x4xf32>, %k: tensor<1x2x4x7xf32>, %v: tenso
   %2 = hlt.mul %0, %1 : tensor<1x2x5x7xf32>
   %3 = hlt.broadcast %m <shape = [1, 2, 5, 7], dims = [3]> : (tensor<7xf32>) -> tensor<1x2x5x7xf32>
   %4 = hlt.add %2, %3 : tensor<1x2x5x7xf32>
-  %5 = hlt.softmax %4 <axis = 3, log = false> : tensor<1x2x5x7xf32>
+  %5 = hlt.softmax %4 <axis = 3, log = false, safe = false> : tensor<1x2x5x7xf32>
   %6 = hlt.dot_general %5, %v <lhs_batch = [0, 1], rhs_batch = [0, 1], lhs_contract = [3], rhs_contract = [2]> : (tensor<1x2x5x7xf32>, tensor<1x2x7x4xf32>) -> tensor<1x2x5x4xf32>
   func.return %6 : tensor<1x2x5x4xf32>
+}
+
+// Selections of -inf hide keys; each is repeated no more than it was, and the queries' factor joins the scale.
+
+// CHECK-LABEL: func.func @attention_over_some_keys(%q: tensor<1x2x5x4xf32>, %k: tensor<1x2x7x4xf32>, %v: tensor<1x2x7x4xf32>, %m: tensor<7xf32>, %inside: tensor<7xi1>, %later: tensor<5x7xi1>) -> tensor<1x2x5x4xf32> {
+// CHECK-NEXT:    %0 = hlt.reshape %m <shape = [1, 1, 1, 7]> : (tensor<7xf32>) -> tensor<1x1x1x7xf32>
+// CHECK-NEXT:    %1 = hlt.reshape %later <shape = [1, 1, 5, 7]> : (tensor<5x7xi1>) -> tensor<1x1x5x7xi1>
+// CHECK-NEXT:    %2 = hlt.not %1 : tensor<1x1x5x7xi1>
+// CHECK-NEXT:    %3 = hlt.broadcast %inside <shape = [1, 1, 5, 7], dims = [3]> : (tensor<7xi1>) -> tensor<1x1x5x7xi1>
+// CHECK-NEXT:    %4 = hlt.and %2, %3 : tensor<1x1x5x7xi1>
+// CHECK-NEXT:    %5 = hlt.attention %q, %k, %v, mask = %0, visible = %4 <scale = 0.5, causal = false>
+// CHECK-NEXT:    func.return %5 : tensor<1x2x5x4xf32>
+// CHECK-NEXT:  }
+func.func @attention_over_some_keys(%q: tensor<1x2x5x4xf32>, %k: tensor<1x2x7x4xf32>, %v: tensor<1x2x7x4xf32>, %m: tensor<7xf32>, %inside: tensor<7xi1>, %later: tensor<5x7xi1>) -> tensor<1x2x5x4xf32> {
+  %0 = hlt.constant dense<0.5> : tensor<1x2x5x4xf32>
+  %1 = hlt.mul %q, %0 : tensor<1x2x5x4xf32>
+  %2 = hlt.dot_general %1, %k <lhs_batch = [0, 1], rhs_batch = [0, 1], lhs_contract = [3], rhs_contract = [3]> : (tensor<1x2x5x4xf32>, tensor<1x2x7x4xf32>) -> tensor<1x2x5x7xf32>
+  %3 = hlt.broadcast %m <shape = [1, 2, 5, 7], dims = [3]> : (tensor<7xf32>) -> tensor<1x2x5x7xf32>
+  %4 = hlt.add %3, %2 : tensor<1x2x5x7xf32>
+  %5 = hlt.constant dense<"0x000080FF"> : tensor<1x2x5x7xf32>
+  %6 = hlt.broadcast %later <shape = [1, 2, 5, 7], dims = [2, 3]> : (tensor<5x7xi1>) -> tensor<1x2x5x7xi1>
+  %7 = hlt.select %6, %5, %4 : (tensor<1x2x5x7xi1>, tensor<1x2x5x7xf32>, tensor<1x2x5x7xf32>) -> tensor<1x2x5x7xf32>
+  %8 = hlt.broadcast %inside <shape = [1, 2, 5, 7], dims = [3]> : (tensor<7xi1>) -> tensor<1x2x5x7xi1>
+  %9 = hlt.select %8, %7, %5 : (tensor<1x2x5x7xi1>, tensor<1x2x5x7xf32>, tensor<1x2x5x7xf32>) -> tensor<1x2x5x7xf32>
+  %10 = hlt.softmax %9 <axis = 3, log = false, safe = false> : tensor<1x2x5x7xf32>
+  %11 = hlt.dot_general %10, %v <lhs_batch = [0, 1], rhs_batch = [0, 1], lhs_contract = [3], rhs_contract = [2]> : (tensor<1x2x5x7xf32>, tensor<1x2x7x4xf32>) -> tensor<1x2x5x4xf32>
+  func.return %11 : tensor<1x2x5x4xf32>
 }

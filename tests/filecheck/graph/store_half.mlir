@@ -25,7 +25,7 @@ func.func @main(%x: tensor<2x3xf32>) -> tensor<2x3xf32> {
     hlt.yield %1 : tensor<2x3xf32>
   }
   %b = hlt.fusion(%2 = %a : tensor<2x3xf32>) -> (tensor<2x3xf32>) {
-    %3 = hlt.softmax %2 <axis = 1, log = false> : tensor<2x3xf32>
+    %3 = hlt.softmax %2 <axis = 1, log = false, safe = false> : tensor<2x3xf32>
     hlt.yield %3 : tensor<2x3xf32>
   }
   func.return %b : tensor<2x3xf32>

@@ -220,6 +220,21 @@ def test_attention_without_a_visible_key_is_zero() -> None:
     assert not evaluate(op, [q, k, v, np.full((1, 1, 1, 1), -np.inf)])[0].any()
 
 
+def test_what_keys_hold_that_are_not_visible_does_not_matter() -> None:
+    q, v = np.ones((1, 1, 2, 2)), np.array([[[[1.0], [3.0], [5.0]]]])
+    k, mask = np.array([[[[1.0, 1], [1, 1], [np.nan, np.inf]]]]), np.array([[[[0.0, 0, np.nan]]]])
+    visible = np.array([[[[True, True, False], [False, False, False]]]])
+    op = hlt.AttentionOp(*values_of(q, k, v, mask, visible), scale=1.0)
+    assert evaluate(op, [q, k, v, mask, visible])[0].ravel().tolist() == [2.0, 0.0]
+
+
+def test_a_safe_softmax_of_hidden_elements_is_zero() -> None:
+    x = np.array([[-np.inf, -np.inf], [-np.inf, 4.0], [np.nan, -np.inf]])
+    np.testing.assert_array_equal(run(hlt.SoftmaxOp, x, axis=1, safe=True), [[0, 0], [0, 1], [np.nan, np.nan]])
+    logarithms = run(hlt.SoftmaxOp, x[:2], axis=1, safe=True, log=True)
+    np.testing.assert_array_equal(logarithms, [[-np.inf, -np.inf], [-np.inf, 0]])
+
+
 @pytest.mark.parametrize("index", [3, -4])
 def test_an_index_out_of_range_names_the_node(index: int) -> None:
     x, indices = np.zeros(3), np.array([0, index])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from mlc.dialects import hlt
 from mlc.dialects.extents import Extent, capacities, is_bounded
 from mlc.frontends.onnx.bounded.builder import BoundedBuilder, Request, bounded_axes, rule, zero_axes
@@ -48,9 +46,9 @@ def conv(b: BoundedBuilder, request: Request) -> Sequence[Value]:
 
 @rule(hlt.AttentionOp)
 def attention(b: BoundedBuilder, request: Request) -> Sequence[Value]:
-    """Keys beyond their number are hidden by the mask; causality becomes a mask, as the last key moves."""
+    """Keys beyond their number are not visible, whatever they hold; nor are, as the last key moves, later ones."""
     q, k, v = (request.operand(i) for i in range(3))
-    mask = request.operands[3]
+    mask, visible = (*request.operands[3:], None, None)[:2]
     queries, keys = q.shape[2], k.shape[2]
     shape = (q.shape[0], q.shape[1], queries, v.shape[3])
     causal = request.number("causal")
@@ -58,22 +56,21 @@ def attention(b: BoundedBuilder, request: Request) -> Sequence[Value]:
         result = b.static(hlt.AttentionOp, *request.operands, **request.attributes)
         return (b.bounded(shape, result),)
     if causal:
-        mask = _restricted(b, q, mask, _visible(b, queries, keys))
+        visible = _both(b, visible, _before(b, queries, keys))
     if isinstance(keys, Extent):
-        mask = _restricted(b, q, mask, b.bounded((1, 1, 1, keys), b.inside((1, 1, 1, keys), 3)))
-        k, v = b.filled(k, (2,), 0), b.filled(v, (2,), 0)
-    result = b.static(hlt.AttentionOp, q, k, v, mask, scale=request.attributes["scale"], causal=False)
+        visible = _both(b, visible, b.bounded((1, 1, 1, keys), b.inside((1, 1, 1, keys), 3)))
+    scale = request.attributes["scale"]
+    result = b.static(hlt.AttentionOp, q, k, b.filled(v, (2,), 0), mask, visible, scale=scale, causal=False)
     return (b.bounded(shape, result),)
 
 
-def _visible(b: BoundedBuilder, queries: int, keys: int) -> Value:
+def _before(b: BoundedBuilder, queries: int, keys: int) -> Value:
     """Which keys come before each query or with it, the last query being level with the last key."""
     ahead = b.sub(b.iota((1, 1, queries, keys), 3), b.iota((1, 1, queries, keys), 2))
     shift = b.broadcast_to(b.extent(keys - queries), capacities(ahead.shape))
     return b.compare("le", ahead, b.bounded(ahead.shape, shift))
 
 
-def _restricted(b: BoundedBuilder, q: Value, mask: Value | None, allowed: Value) -> Value:
-    """The mask with -inf where a key is not ``allowed``."""
-    seen = b.full(allowed.shape, 0, q.dtype) if mask is None else mask
-    return b.select(allowed, seen, float(-np.inf))
+def _both(b: BoundedBuilder, visible: Value | None, allowed: Value) -> Value:
+    """Which keys both let a query see."""
+    return allowed if visible is None else b.elementwise(hlt.AndOp, visible, allowed)
