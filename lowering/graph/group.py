@@ -5,7 +5,8 @@ movement. It has one result::
 
     prologue:  movement, element-wise operations that nothing else uses      as far as the anchor allows
     anchor:    convolution, product, reduction, softmax, ...
-    epilogue:  element-wise operations of the anchor's shape, whose other operands have prologues of their own
+    epilogue:  element-wise operations of the anchor's shape, whose other operands have prologues of their own;
+               with run-time extents, no mask that the reader may apply in its prologue
     transpose: of the result, where no reader of the result could read it transposed; or a constant border
 
 What stays outside: constants, except splats, which are copied into each group; and reshapes of what lies in
@@ -27,6 +28,7 @@ from xdsl.ir import Block, Operation, SSAValue
 from xdsl.passes import ModulePass
 
 from mlc.dialects import hlt
+from mlc.dialects.bounds import bounds_of
 from mlc.lowering.graph.kinds import (
     ANCHORS,
     CHEAP,
@@ -54,14 +56,17 @@ class GroupPass(ModulePass):
     max_epilogue: int = 64
 
     def apply(self, ctx: Context, op: ModuleOp) -> None:
+        bounded = bounds_of(op) is not None
         for block in blocks(op):
-            _Grouping(block, self.max_epilogue).run()
+            _Grouping(block, self.max_epilogue, bounded).run()
 
 
 @dataclass
 class _Grouping:
     block: Block
     max_epilogue: int
+    bounded: bool
+    """Whether dims get their extents at run time."""
     places: dict[Operation, int] = field(init=False)
     groups: dict[Operation, list[Operation]] = field(default_factory=dict[Operation, list[Operation]])
     """The members of each group around an anchor, by its last operation."""
@@ -102,6 +107,8 @@ class _Grouping:
                 continue
             seen.add(op)
             if op in self.claimed or type(op) not in ELEMENTWISE or hlt.shape_of(op.results[0]) != shape:
+                continue
+            if self.bounded and _masks_for_reader(op):
                 continue
             members.append(op)
             open_uses[op] = _count_uses(op)
@@ -224,6 +231,18 @@ def _joins_the_end(op: Operation) -> bool:
     if isinstance(op, hlt.PadOp):
         return op.mode == "constant"
     return isinstance(op, hlt.TransposeOp) and MATERIALIZE not in op.attributes and not all_read_through(op.result)
+
+
+def _masks_for_reader(op: Operation) -> bool:
+    """Whether ``op`` puts a number in the place of elements for one reader, which can do so itself.
+
+    With run-time extents it had better: what the reader hides need not be there, where tiles reach beyond an extent.
+    """
+    user = _only_user(op)
+    if not isinstance(op, hlt.SelectOp) or user is None or type(user) not in ANCHORS:
+        return False
+    masks = splat(op.on_true) is not None or splat(op.on_false) is not None
+    return masks and prologue(user, user.operands.index(op.result)) >= Prologue.CHEAP
 
 
 def _only_user(op: Operation) -> Operation | None:

@@ -208,7 +208,7 @@ class Regions:
         numbers = [v for v in values if isinstance(v, np.ndarray)]
         if len(numbers) == len(values):
             return evaluate_operation(op, numbers)
-        return None if self.exact else next((v for v in numbers if _absorbs(op, values, v)), None)
+        return next((v for v in numbers if _absorbs(op, values, v) and not (self.exact and v.dtype.kind == "f")), None)
 
     def _compared(self, predicate: int, values: list[Value], assumption: Assumption | None) -> Value:
         """Whether an index is below a number, and the like, as far as the assumption tells."""
