@@ -42,12 +42,16 @@ SPELLED = {
 
 @dataclass(frozen=True)
 class Case:
-    """A kind of model, its numbers of queries and keys (names are open), and whether all queries have one mask."""
+    """A kind of model, its numbers of queries and keys (names are open), and whether all queries have one mask.
+
+    ``divided``: beyond the extents stand NaN, and no zeros as beyond those of inputs.
+    """
 
     kind: str
     m: int | str = "m"
     n: int | str = "n"
     shared: bool = True
+    divided: bool = True
 
     @property
     def names(self) -> set[str]:
@@ -71,17 +75,23 @@ CASES = [
     *(Case(kind, n=9) for kind in ("plain", "both", "operator")),
     Case("added", m=1),
     Case("both", shared=False),
+    *(Case(kind, m="n", divided=False) for kind in ("plain", "both", "operator", "causal operator")),
 ]
-NAMES = [f"{case.kind}, {case.m}x{case.n}{'' if case.shared else ', own masks'}" for case in CASES]
+NAMES = [
+    f"{case.kind}, {case.m}x{case.n}{'' if case.shared else ', own masks'}{'' if case.divided else ', zeros beyond'}"
+    for case in CASES
+]
 
 
 def model_of(case: Case) -> ModelProto:
-    """y [1, HEADS, m, WIDTH] of q, k, v and t. Each is divided by ones, so that beyond the extents stands 0 / 0."""
+    """y [1, HEADS, m, WIDTH] of q, k, v and t, or of what divides each by ones: beyond the extents stands 0 / 0."""
     m, n, rows = case.m, case.n, 1 if case.shared else case.m
     inputs = {"q": (HEADS, m, DEPTH), "k": (HEADS, n, DEPTH), "v": (HEADS, n, WIDTH), "t": (1, rows, n)}
     inputs |= {"qs": (1, m, 1), "ks": (1, n, 1), "ts": (1, rows, n)}
     head = ", ".join(f"float[1,{a},{b},{c}] {name}" for name, (a, b, c) in inputs.items())
     body = "qd = Div (q, qs)  kd = Div (k, ks)  vd = Div (v, ks)  mask = Div (t, ts)"
+    if not case.divided:
+        body = "qd = Identity (q)  kd = Identity (k)  vd = Identity (v)  mask = Identity (t)"
     if "operator" in case.kind:
         fields = f"scale: float = {SCALE}, is_causal: int = {int(case.kind.startswith('causal'))}"
         body += f"  y = Attention <{fields}> (qd, kd, vd, mask)"
