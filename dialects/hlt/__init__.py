@@ -38,7 +38,14 @@ from mlc.dialects.hlt.elementwise import (
 )
 from mlc.dialects.hlt.external import CallCOp
 from mlc.dialects.hlt.fusion import FusionOp, YieldOp
-from mlc.dialects.hlt.index import GatherElementsOp, GatherNdOp, GatherOp, ScatterElementsOp, ScatterNdOp
+from mlc.dialects.hlt.index import (
+    GatherElementsOp,
+    GatherNdOp,
+    GatherOp,
+    ScatterElementsOp,
+    ScatterNdOp,
+    UpdateSliceOp,
+)
 from mlc.dialects.hlt.layout import LayoutAttr
 from mlc.dialects.hlt.math import (
     AcoshOp,
@@ -177,6 +184,7 @@ __all__ = [
     "TopKOp",
     "TransposeOp",
     "UnaryOp",
+    "UpdateSliceOp",
     "Value",
     "XorOp",
     "YieldOp",

@@ -7,7 +7,7 @@ from typing import ClassVar
 from xdsl.dialects.builtin import TensorType
 from xdsl.irdl import operand_def, result_def
 
-from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, tensor
+from mlc.dialects.hlt.base import TENSOR, HltOp, Tensor, Value, hlt_op, shape_of, tensor
 from mlc.dialects.hlt.dtypes import i32, i64, is_bool, tensor_type
 from mlc.dialects.hlt.elementwise import same_element_type
 from mlc.dialects.hlt.fields import Enum, Int, fail
@@ -170,6 +170,51 @@ class ScatterNdOp(ScatterOp):
         x, indices, updates = tensor(self.x), tensor(self.indices), tensor(self.updates)
         depth = check_index_depth(x, indices, 0)
         self.check_operands(x, indices, updates, indices.shape[:-1] + x.shape[depth:])
+        return (x.type,)
+
+
+@hlt_op
+class UpdateSliceOp(HltOp):
+    """``x`` with ``update`` in place of the elements from the run-time ``start`` on along ``axis``.
+
+    Off ``axis`` the extents are equal. There are ``x.shape[axis] - update.shape[axis] + 1`` places to start from, of
+    which ``start``, of rank 0, names one.
+    ```
+    %3 = hlt.update_slice %0, %1, %2 <axis = 1>
+        : (tensor<2x9xf32>, tensor<2x3xf32>, tensor<i64>) -> tensor<2x9xf32>
+    ```
+    """
+
+    name = "hlt.update_slice"
+    MOVES: ClassVar[bool] = True
+
+    x = operand_def(TENSOR)
+    update = operand_def(TENSOR)
+    start = operand_def(TENSOR)
+    axis = Int()
+    result = result_def(TENSOR)
+
+    def __init__(self, x: Value, update: Value, start: Value, *, axis: int = 0) -> None:
+        super().__init__((x, update, start), axis=axis)
+
+    @property
+    def places(self) -> int:
+        """How many places there are to start from."""
+        return shape_of(self.x)[self.axis] - shape_of(self.update)[self.axis] + 1
+
+    def infer(self) -> tuple[TensorType, ...]:
+        """[axis_range], [same_element_type], [index_type]; [start_rank] one number; [update_shape] fits ``x``."""
+        x, update, start, axis = tensor(self.x), tensor(self.update), tensor(self.start), self.axis
+        check_axis(axis, x.rank)
+        same_element_type(self.name, x, update)
+        check_indices(start)
+        if start.rank:
+            raise fail("start_rank", f"the start has shape {start.shape}, must be one number")
+        fits = update.rank == x.rank and all(
+            n <= m if i == axis else n == m for i, (n, m) in enumerate(zip(update.shape, x.shape))
+        )
+        if not fits:
+            raise fail("update_shape", f"an update of {update.shape} does not fit {x.shape} along axis {axis}")
         return (x.type,)
 
 

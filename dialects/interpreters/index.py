@@ -64,6 +64,18 @@ def scatter_nd(op: hlt.ScatterNdOp, x: Array, indices: Array, updates: Array) ->
     return whole
 
 
+@reference(hlt.UpdateSliceOp)
+def update_slice(op: hlt.UpdateSliceOp, x: Array, update: Array, start: Array) -> Array:
+    """Assignment to a slice."""
+    result = x.copy()
+    if update.size:
+        first = int(wrapped(op, start, op.places))
+        where = [slice(None)] * x.ndim
+        where[op.axis] = slice(first, first + update.shape[op.axis])
+        result[tuple(where)] = update
+    return result
+
+
 def _scatter(reduction: str, x: Array, where: tuple[Any, ...], updates: Array) -> Array:
     """``x`` with ``updates`` in, the last of several for one place if they are not combined."""
     result = x.copy()

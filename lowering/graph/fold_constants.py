@@ -43,7 +43,14 @@ EXACT = (
 """What every implementation rounds alike."""
 
 _EXPANDING = (hlt.BroadcastOp, hlt.IotaOp)
-_MAY_FAIL = (hlt.GatherOp, hlt.GatherElementsOp, hlt.GatherNdOp, hlt.ScatterElementsOp, hlt.ScatterNdOp)
+_MAY_FAIL = (
+    hlt.GatherOp,
+    hlt.GatherElementsOp,
+    hlt.GatherNdOp,
+    hlt.ScatterElementsOp,
+    hlt.ScatterNdOp,
+    hlt.UpdateSliceOp,
+)
 _OPERATIONS_PER_SECOND = 2**28
 
 OPERATIONS_PER_BYTE = 16

@@ -20,7 +20,14 @@ from mlc.dialects import hlt
 from mlc.lowering.graph.kinds import MATERIALIZE, MOVEMENT
 from mlc.lowering.graph.rewrite import blocks
 
-MAY_FAIL = (hlt.GatherOp, hlt.GatherElementsOp, hlt.GatherNdOp, hlt.ScatterElementsOp, hlt.ScatterNdOp)
+MAY_FAIL = (
+    hlt.GatherOp,
+    hlt.GatherElementsOp,
+    hlt.GatherNdOp,
+    hlt.ScatterElementsOp,
+    hlt.ScatterNdOp,
+    hlt.UpdateSliceOp,
+)
 """Operations that check their data."""
 
 

@@ -111,7 +111,23 @@ def lower_scatter_nd(builder: KernelBuilder, op: hlt.ScatterNdOp) -> None:
     _update(builder, op, target, index, places, dims, subscripts)
 
 
-def _copy(builder: KernelBuilder, op: hlt.ScatterElementsOp | hlt.ScatterNdOp) -> Buffer:
+@lowers(hlt.UpdateSliceOp)
+def lower_update_slice(builder: KernelBuilder, op: hlt.UpdateSliceOp) -> None:
+    """A copy of ``x``; then the update."""
+    _copy(builder, op)
+    update_slice(builder, op)
+
+
+def update_slice(builder: KernelBuilder, op: hlt.UpdateSliceOp) -> None:
+    """The update of a result that is a copy of ``x`` already."""
+    target, update, start = builder.result(op.result), builder.source(op.update), builder.buffer(op.start)
+    dims = result_dims(shape_of(op.update))
+    index = ids(dims)
+    index[op.axis] = index[op.axis].plus(subscript(0, op.places))
+    builder.compute([(update, ids(dims))], [(target, index)], dims, subscripts=[(start, ())], finish=last)
+
+
+def _copy(builder: KernelBuilder, op: hlt.ScatterElementsOp | hlt.ScatterNdOp | hlt.UpdateSliceOp) -> Buffer:
     source: Source = builder.source(op.x)
     target = builder.result(op.result)
     dims = result_dims(target.shape)

@@ -120,6 +120,24 @@ def test_scatter_nd(target: str, reduction: str, data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
+@few
+@given(st.data())
+def test_update_slice(target: str, data: st.DataObject) -> None:
+    shape = tuple(data.draw(st.lists(extents(33), min_size=1, max_size=3)))
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    count = data.draw(st.integers(0, shape[axis]))
+    part = (*shape[:axis], count, *shape[axis + 1 :])
+    element, kind = data.draw(st.sampled_from(ELEMENTS)), data.draw(st.sampled_from([i64, i32]))
+    module = program(
+        [tensor_type(shape, element), tensor_type(part, element), tensor_type((), kind)],
+        lambda b, v: b(hlt.UpdateSliceOp(*v, axis=axis)),
+    )
+    start = indices(data.draw(st.integers(0, 9)), (), shape[axis] - count + 1, kind)
+    arrays = [random_array(1, shape, element), random_array(2, part, element), np.asarray(start)]
+    agrees(module, arrays, target, threads=data.draw(st.sampled_from([1, 2])))
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_epilogue(target: str) -> None:
     """What follows a gather joins its compute: nothing goes through memory."""
     types = [tensor_type((50, 33), f32), tensor_type((2, 7), i64), tensor_type((2, 7, 33), f32)]
@@ -160,6 +178,16 @@ def test_scatter_out_of_range_leaves_memory_alone() -> None:
     x, u = np.zeros((4, 16), np.float32), np.ones((1, 16), np.float32)
     with pytest.raises(ModelError, match="out of range"):
         compiled(x, np.full((1, 16), 1 << 40), u)
+
+
+@pytest.mark.parametrize("bad", [4, -5, 1 << 40])
+def test_an_update_that_does_not_fit_leaves_memory_alone(bad: int) -> None:
+    types = [tensor_type((2, 6), f32), tensor_type((2, 3), f32), tensor_type((), i64)]
+    compiled = compile_kernels(program(types, lambda b, v: b(hlt.UpdateSliceOp(*v, axis=1))))
+    x, u = np.zeros((2, 6), np.float32), np.ones((2, 3), np.float32)
+    with pytest.raises(ModelError, match="out of range"):
+        compiled(x, u, np.array(bad))
+    assert compiled(x, u, np.array(-1))[0].tolist() == [[0, 0, 0, 1, 1, 1]] * 2
 
 
 def test_no_index_can_be_right() -> None:

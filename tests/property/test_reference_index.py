@@ -95,6 +95,21 @@ def test_elements_by_coordinates(seed: int, shape: list[int], reduction: str, da
     check(op, [x, indices, updates], expected)
 
 
+@given(seeds, st.lists(extents, min_size=1, max_size=3), st.data())
+@few
+def test_update_of_a_slice(seed: int, shape: list[int], data: st.DataObject) -> None:
+    """ONNX writes it as a scatter to consecutive places."""
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    count = data.draw(st.integers(0, shape[axis]))
+    start = data.draw(st.integers(0, shape[axis] - count))
+    x, update = normal(seed, *shape), normal(seed + 1, *shape[:axis], count, *shape[axis + 1 :])
+    line = np.arange(start, start + count).reshape([-1 if i == axis else 1 for i in range(len(shape))])
+    expected = onnx_run("ScatterElements", [x, np.broadcast_to(line, update.shape), update], axis=axis)
+    for place in (start, start - (shape[axis] - count + 1)):
+        arrays = [x, update, np.array(place)]
+        check(hlt.UpdateSliceOp(*values_of(arrays), axis=axis), arrays, expected)
+
+
 @given(seeds, extents, extents, extents)
 @few
 def test_gather_nd_with_batch_dims(seed: int, batch: int, extent: int, count: int) -> None:

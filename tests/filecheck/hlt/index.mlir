@@ -47,3 +47,12 @@ func.func @scatter_nd(%a: tensor<4x5xf32>, %b: tensor<3x1xi64>, %c: tensor<3x5xf
   %r = hlt.scatter_nd %a, %b, %c <reduction = "none"> : (tensor<4x5xf32>, tensor<3x1xi64>, tensor<3x5xf32>) -> tensor<4x5xf32>
   func.return
 }
+
+// CHECK-LABEL: func.func @update_slice(%a: tensor<2x9xf32>, %b: tensor<2x3xf32>, %c: tensor<i64>) {
+// CHECK-NEXT:    %r = hlt.update_slice %a, %b, %c <axis = 1> : (tensor<2x9xf32>, tensor<2x3xf32>, tensor<i64>) -> tensor<2x9xf32>
+// CHECK-NEXT:    func.return
+// CHECK-NEXT:    }
+func.func @update_slice(%a: tensor<2x9xf32>, %b: tensor<2x3xf32>, %c: tensor<i64>) {
+  %r = hlt.update_slice %a, %b, %c <axis = 1> : (tensor<2x9xf32>, tensor<2x3xf32>, tensor<i64>) -> tensor<2x9xf32>
+  func.return
+}
