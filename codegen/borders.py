@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from mlc.codegen.emit.extents import extent_value
 from mlc.codegen.runtime import context as ctx
 from mlc.dialects.bounds import Bounds
-from mlc.dialects.extents import Extent, Symbol, capacities, greatest, least
+from mlc.dialects.extents import Extent, Symbol, greatest, least
 
 if TYPE_CHECKING:
     from mlc.codegen.program import Program
@@ -25,28 +25,25 @@ if TYPE_CHECKING:
 class Border:
     """A bounded input or output: its number, where its storage lies in the arena, and the size of an element.
 
-    ``shape`` has an `Extent` for each bounded dim; storage has their capacities, dense in row-major order. An input is
-    read as far as ``needed`` along each dim: what lies beyond may be anything.
+    ``shape`` has an `Extent` for each bounded dim; storage has ``rooms`` for them, which are their capacities or more,
+    dense in row-major order. An input is read as far as ``needed`` along each dim: what lies beyond may be anything. A
+    result may lie where an input lay.
     """
 
     side: Literal["input", "output"]
     index: int
     offset: int
     shape: tuple[int, ...]
+    rooms: tuple[int, ...]
     item_bytes: int
     needed: tuple[int, ...]
-
-    @property
-    def nbytes(self) -> int:
-        """Size of the storage."""
-        return prod(capacities(self.shape)) * self.item_bytes
 
     def zeros(self, axis: int) -> int:
         """How many elements beyond the extent of a dim a call has to clear."""
         extent = self.shape[axis]
         if self.side == "output" or not isinstance(extent, Extent):
             return 0
-        return greatest(least(self.needed[axis], extent.high), extent) - extent
+        return greatest(least(self.needed[axis], self.rooms[axis]), extent) - extent
 
 
 @dataclass(frozen=True)
@@ -198,7 +195,7 @@ class _Mover:
     ) -> None:
         self.code, self.name, self.border, self.extents = code, name, border, extents
         self.dense, self.storage = dense, storage
-        rooms = capacities(border.shape)
+        rooms = border.rooms
         self.strides = [prod(rooms[axis + 1 :]) * border.item_bytes for axis in range(len(rooms))]
         self.zeros = [n and code.arithmetic("mul", n, stride) for n, stride in zip(zeros, self.strides)]
         self.last = max(axis for axis, extent in enumerate(border.shape) if isinstance(extent, Extent))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerAttr, MemRefType, ModuleOp
+from xdsl.dialects.builtin import DenseIntOrFPElementsAttr, IntegerAttr, ModuleOp
 from xdsl.ir import SSAValue
 
 from mlc.codegen.borders import Border, Borders
@@ -26,6 +26,7 @@ from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
 from mlc.errors import InternalError, UnsupportedError
 from mlc.lowering.loops.cost import flops
+from mlc.lowering.loops.elide_copies import storage_of
 from mlc.lowering.loops.levels import element_bytes
 from mlc.lowering.loops.needed import noted_needs
 from mlc.lowering.loops.pack import pack_array
@@ -122,6 +123,7 @@ class Builder:
     def _borders(self, bounds: Bounds) -> Borders:
         """Storage for the bounded inputs and outputs, behind all else in the arena."""
         tensors: list[Border] = []
+        offsets: dict[int, int] = {}
         sides: tuple[tuple[Literal["input", "output"], Sequence[tuple[int, ...]], int], ...]
         sides = (("input", bounds.inputs, 0), ("output", bounds.outputs, bounds.arguments))
         for side, shapes, start in sides:
@@ -129,9 +131,13 @@ class Builder:
                 if is_bounded(shape):
                     argument = self.main.body.block.args[start + index]
                     item = element_bytes(buffer_type(argument).element_type)
+                    rooms = buffer_type(argument).get_shape()
                     needs: Mapping[int, int] = noted_needs(self.main, index, bounds) if side == "input" else {}
-                    needed = tuple(needs.get(axis, room) for axis, room in enumerate(capacities(shape)))
-                    tensors.append(Border(side, index, self._reserved(size_of(argument)), shape, item, needed))
+                    needed = tuple(needs.get(axis, room) for axis, room in enumerate(rooms))
+                    number = storage_of(self.main, start + index)
+                    if number not in offsets:
+                        offsets[number] = self._reserved(size_of(argument))
+                    tensors.append(Border(side, index, offsets[number], shape, rooms, item, needed))
         return Borders(bounds, tuple(tensors), self._reserved(8 * len(bounds.found)))
 
     def _reserved(self, size: int) -> int:
@@ -168,14 +174,16 @@ class Builder:
             for call in calls_within(steps)
         ]
 
-    def specs(self, names: Sequence[str], dtypes: Sequence[str], start: int) -> tuple[TensorSpec, ...]:
-        """Names and types of the model's inputs or outputs, which are @main's arguments from ``start`` on."""
-        args = self.main.body.block.args[start : start + len(names)]
-        found: list[TensorSpec] = []
-        for name, dtype, argument in zip(names, dtypes, args):
-            assert isinstance(argument.type, MemRefType)
-            found.append(TensorSpec(name, dtype, argument.type.get_shape()))
-        return tuple(found)
+    def specs(self, side: Literal["input", "output"], tensors: Sequence[tuple[str, str]]) -> tuple[TensorSpec, ...]:
+        """What the model's inputs or outputs are; ``tensors`` are (name, NumPy dtype name)."""
+        if self.borders is not None:
+            bounds = self.borders.bounds
+            shapes = [capacities(shape) for shape in (bounds.inputs if side == "input" else bounds.outputs)]
+        else:
+            args = self.main.body.block.args
+            count = self.memory.inputs
+            shapes = [buffer_type(value).get_shape() for value in (args[:count] if side == "input" else args[count:])]
+        return tuple(TensorSpec(name, dtype, shape) for (name, dtype), shape in zip(tensors, shapes))
 
 
 def _c_functions(kernels: Sequence[KernelOp], target: Target) -> tuple[str, ...]:
@@ -221,8 +229,8 @@ def build_frame(
     ]
     program = Program(
         name=name,
-        inputs=builder.specs([n for n, _ in inputs], [d for _, d in inputs], 0),
-        outputs=builder.specs([n for n, _ in outputs], [d for _, d in outputs], builder.memory.inputs),
+        inputs=builder.specs("input", inputs),
+        outputs=builder.specs("output", outputs),
         steps=steps,
         arena_bytes=builder.arena,
         weights_bytes=builder.payload.size,

@@ -101,6 +101,7 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     """Computes to explicit nests around register tiles."""
     from mlc.lowering.loops.assign_schedules import AssignSchedulesPass
     from mlc.lowering.loops.collapse import CollapsePass
+    from mlc.lowering.loops.elide_copies import ElideCopiesPass
     from mlc.lowering.loops.expand_math import ExpandMathPass
     from mlc.lowering.loops.find_inplace import FindInplacePass
     from mlc.lowering.loops.fuse import FusePass
@@ -120,6 +121,7 @@ def loop_passes(options: Options) -> Iterator[ModulePass]:
     from mlc.lowering.loops.verify_bounds import VerifyBoundsPass
 
     name = options.target.designation
+    yield ElideCopiesPass()
     yield FusePass()
     yield MarkBoundedPass()
     yield CollapsePass()

@@ -1,19 +1,23 @@
-"""Which tensors are made inside a concatenation's buffer, so that concatenating them is nothing.
+"""Which tensors are made inside another's buffer, so that concatenating or padding them is nothing.
 
 A tensor qualifies when a kernel makes it, kernels alone read it, and some group is just a concatenation of which it is
 one operand. It is then written and read at an offset; of several concatenations that would do, the first gets it.
+
+So does a bounded input that some group just pads with zeros behind: its storage is the program's own, beyond the
+input's extents stand zeros, and there may be more of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import NamedTuple
 
 from xdsl.dialects.builtin import TensorType
-from xdsl.ir import Attribute, SSAValue
+from xdsl.ir import Attribute, Operation, SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.extents import Extent, is_bounded
 from mlc.dialects.hlt import shape_of
 from mlc.dialects.hlt.layout import LayoutAttr
 from mlc.lowering.kernels.builder import memref_type
@@ -35,6 +39,51 @@ def is_concat(fusion: hlt.FusionOp) -> bool:
     """Whether a group is one concatenation of its operands as they are."""
     members = fusion.members
     return len(members) == 1 and isinstance(members[0], hlt.ConcatOp)
+
+
+def is_pad(fusion: hlt.FusionOp) -> bool:
+    """Whether a group puts zeros behind its operand, and nothing else."""
+    if len(fusion.members) != 1 or not isinstance(fusion.members[0], hlt.PadOp):
+        return False
+    pad = fusion.members[0]
+    return pad.mode == "constant" and repr(float(pad.value)) == "0.0" and not any(pad.low)
+
+
+def is_update(fusion: hlt.FusionOp) -> bool:
+    """Whether a group is the update of a slice and nothing else."""
+    return (
+        len(fusion.members) == 1
+        and isinstance(fusion.members[0], hlt.UpdateSliceOp)
+        and fusion.members[0].x.type == fusion.outputs[0].type
+    )
+
+
+def find_input_homes(
+    arguments: Sequence[SSAValue], shapes: Sequence[Sequence[int]], returned: Iterable[SSAValue]
+) -> Mapping[SSAValue, Home]:
+    """The bounded inputs of a program that lie inside what they are padded to; ``shapes`` are those of all inputs."""
+    fixed = set(returned)
+    homes: dict[SSAValue, Home] = {}
+    for value, shape in zip(arguments, shapes):
+        users = [use.operation for use in value.uses]
+        readable = all(_takes_parts(user, value) and user.parent is value.owner for user in users)
+        if not is_bounded(shape) or value in fixed or not readable:
+            continue
+        found = next((user for user in users if _pads_extents(user, shape) and user.results[0] not in fixed), None)
+        if found is not None:
+            homes[value] = Home(found.results[0], (0,) * len(shape), None)
+    return homes
+
+
+def _pads_extents(user: Operation, shape: Sequence[int]) -> bool:
+    """Whether a group just pads an input of that shape with zeros along bounded dims, in plain layouts."""
+    if not isinstance(user, hlt.FusionOp) or not is_pad(user):
+        return False
+    pad = user.members[0]
+    assert isinstance(pad, hlt.PadOp)
+    types = (pad.x.type, user.outputs[0].type)
+    plain = not any(isinstance(t, TensorType) and isinstance(t.encoding, LayoutAttr) for t in types)
+    return plain and all(isinstance(extent, Extent) for extent, count in zip(shape, pad.high) if count)
 
 
 def find_homes(fusions: Iterable[hlt.FusionOp], returned: Iterable[SSAValue]) -> Mapping[SSAValue, Home]:
@@ -95,8 +144,16 @@ def _fits(value: SSAValue, whole: SSAValue) -> bool:
 def _may_move(value: SSAValue, concat: hlt.FusionOp) -> bool:
     """Whether kernels alone make and read a tensor, beside its ``concat``, and it holds no others itself."""
     maker = value.owner
-    if not isinstance(maker, hlt.FusionOp) or is_concat(maker) or len(maker.outputs) != 1:
+    if not isinstance(maker, hlt.FusionOp) or is_concat(maker) or is_update(maker) or len(maker.outputs) != 1:
         return False
     if maker.parent is not concat.parent:
         return False
-    return all(isinstance(use.operation, hlt.FusionOp) for use in value.uses)
+    return all(_takes_parts(use.operation, value) for use in value.uses)
+
+
+def _takes_parts(user: Operation, value: SSAValue) -> bool:
+    """Whether an operation is a kernel that can read a tensor inside another."""
+    if not isinstance(user, hlt.FusionOp):
+        return False
+    inside = [argument for argument, outer in zip(user.body.block.args, user.inputs) if outer is value]
+    return not is_update(user) or user.members[0].operands[0] not in inside

@@ -10,6 +10,7 @@ from xdsl.dialects.func import FuncOp, ReturnOp
 from xdsl.ir import Block, Operation, OpResult, Region, SSAValue
 
 from mlc.dialects import hlt
+from mlc.dialects.bounds import Bounds, bounds_of
 from mlc.dialects.loop import STATUS, BufferOp, CallOp, ConstantOp, KernelOp, StatusOp, ViewOp
 from mlc.errors import InternalError
 from mlc.lowering.kernels import lower_fusion
@@ -17,28 +18,34 @@ from mlc.lowering.kernels.builder import KernelBuilder, Place, Splat, ids, memre
 from mlc.lowering.kernels.contraction import ACCUMULATE
 from mlc.lowering.kernels.control import lower_if, lower_loop
 from mlc.lowering.kernels.external import lower_call_c
-from mlc.lowering.kernels.placement import Home, find_homes, is_concat
+from mlc.lowering.kernels.index import update_slice
+from mlc.lowering.kernels.placement import Home, find_homes, find_input_homes, is_concat, is_pad, is_update
 
 
 class ProgramBuilder:
     """Builds the loop-level module of one grouped ``@main``."""
 
-    def __init__(self, main: FuncOp) -> None:
+    def __init__(self, main: FuncOp, bounds: Bounds | None) -> None:
         self.main = main
         terminator = main.body.block.last_op
         assert isinstance(terminator, ReturnOp)
         self.returned = list(terminator.operands)
-        inputs = [memref_type(a.type) for a in main.body.block.args]
+        arguments = main.body.block.args
+        self.homes: dict[SSAValue, Home] = {}
+        """The tensors that lie inside others."""
+        if bounds is not None:
+            self.homes.update(find_input_homes(arguments, bounds.inputs, self.returned))
+        held = [self.homes[a].whole if a in self.homes else a for a in arguments]
+        inputs = [memref_type(value.type) for value in held]
         outputs = [memref_type(v.type) for v in self.returned]
         self.top = Block(arg_types=[*inputs, *outputs])
         self.block = self.top
         """Where operations are appended."""
         self.inputs = len(inputs)
-        self.memrefs: dict[SSAValue, SSAValue] = dict(zip(main.body.block.args, self.block.args))
+        self.memrefs: dict[SSAValue, SSAValue] = dict(zip(held, self.block.args))
         self.kernels: dict[Hashable, KernelOp] = {}
         self.status: SSAValue | None = None
         self.targets: dict[SSAValue, SSAValue] = {}
-        self.homes: dict[SSAValue, Home] = {}
 
     def build(self) -> ModuleOp:
         """The module: kernels first, then ``@main`` over buffers."""
@@ -55,7 +62,7 @@ class ProgramBuilder:
             if _may_target(value, source):
                 self.targets.setdefault(value, place)
         fusions = [op for op in source.ops if isinstance(op, hlt.FusionOp)]
-        self.homes.update(find_homes(fusions, results))
+        self.homes.update(find_homes(fusions, (*results, *self.memrefs)))
         for op in source.ops:
             self._operation(op)
         for value, place in zip(results, places, strict=True):
@@ -106,17 +113,43 @@ class ProgramBuilder:
 
     def _fusion(self, op: hlt.FusionOp) -> None:
         places = [self._place(v, op) for v in (*op.inputs, *op.outputs)]
-        if is_concat(op) and all(p and p.done for p in places[: len(op.inputs)]):
+        if (is_concat(op) or is_pad(op)) and all(p and p.done for p in places[: len(op.inputs)]):
             self.memory(op.outputs[0])
             return
-        kernel = self._kernel(op, places)
-        args = [self.memory(v) for v in (*op.inputs, *op.outputs)]
+        if is_update(op):
+            self._update(op, places)
+            return
+        self._call(self._kernel(op, places), (*op.inputs, *op.outputs), op)
+
+    def _call(self, kernel: KernelOp, values: Sequence[SSAValue], op: hlt.FusionOp) -> None:
+        """Runs the kernel of a fusion."""
+        args = [self.memory(v) for v in values]
         if kernel.checked is not None:
             args.append(self._status())
         call = CallOp.make(kernel.sym_name.data, args)
         if "hlt.node" in op.attributes:
             call.attributes["hlt.node"] = op.attributes["hlt.node"]
         self.block.add_op(call)
+
+    def _update(self, op: hlt.FusionOp, places: Sequence[Place | None]) -> None:
+        """A copy, which nobody has to make of what isn't read again (`elide-copies`), and the update in it."""
+        member, result = op.members[0], op.outputs[0]
+        assert isinstance(member, hlt.UpdateSliceOp)
+        outer: dict[SSAValue, SSAValue] = dict(zip(op.body.block.args, op.inputs))
+        self.copy(outer[member.x], self.memory(result))
+        if 0 in hlt.shape_of(member.update):
+            return
+        inside = [member.update, member.start]
+        lies: dict[SSAValue, Place | None] = dict(zip(op.body.block.args, places))
+        here = [lies[argument] for argument in inside]
+        key = ("update", signature(op), tuple(here))
+        found = self.kernels.get(key)
+        if found is None:
+            name = f"k{len(self.kernels)}_update_slice"
+            builder = KernelBuilder(name, inside, [member.result], op.result_types, [*here, None])
+            update_slice(builder, member)
+            found = self.kernels[key] = builder.kernel()
+        self._call(found, [*(outer[v] for v in inside), result], op)
 
     def _call_c(self, op: hlt.CallCOp) -> None:
         kernel = lower_call_c(op, f"k{len(self.kernels)}_call_c")
@@ -252,4 +285,4 @@ def _hint(op: hlt.FusionOp) -> str:
 def lower_program(module: ModuleOp) -> ModuleOp:
     """The loop program of a grouped graph; raises UnsupportedError for what has no kernel."""
     main = next(op for op in module.ops if isinstance(op, FuncOp) and op.sym_name.data == "main")
-    return ProgramBuilder(main).build()
+    return ProgramBuilder(main, bounds_of(module)).build()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
@@ -19,12 +20,12 @@ from xdsl.dialects import arith
 from xdsl.dialects.builtin import Float16Type, Float32Type, Float64Type, IntegerType
 from xdsl.ir import Attribute, Block, BlockArgument, Operation, SSAValue
 
-from mlc.dialects.extents import Extent
+from mlc.dialects.extents import Extent, greatest
 from mlc.dialects.hlt.dtypes import numpy_dtype
 from mlc.dialects.interpreters.loop import evaluate_operation
 from mlc.dialects.loop import ComputeOp, IndexOp, YieldOp, buffer_type
 from mlc.dialects.loop.affine import linear, simplify
-from mlc.lowering.loops.footprint import Axis, at_least, axis_of, ceil_extent, cut, least
+from mlc.lowering.loops.footprint import Axis, at_least, axis_of, ceil_extent, cut, end, least
 from mlc.lowering.loops.levels import row_major
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
@@ -137,6 +138,18 @@ class Regions:
         if contents is None or not all(e.is_constant for e in index):
             return None
         return contents.elements.get(sum(e.const * s for e, s in zip(index, row_major(self.shapes[number]))))
+
+    def subscripts(self) -> dict[str, int]:
+        """The subscripts whose values are known, which are not negative: by name, ``@0``."""
+        first = len(self.op.operands) - len(self.op.subscripts)
+        values = {f"@{i}": self.element(first + i) for i in range(len(self.op.subscripts))}
+        return {name: value for name, value in values.items() if value is not None and at_least(value, 0)}
+
+    def written(self, assumption: Assumption) -> list[Value]:
+        """What all results get, ``outs`` and ``elems``, of the points then."""
+        parallel = self.op.dims.kinds[assumption.dim] != "r"
+        finished = self.finished(assumption) if parallel else [None] * len(self.op.outs)
+        return [*finished, *(self.mapped(assumption)[self.op.accumulators :] if self.op.elems else [])]
 
     def _folded(self, assumption: Assumption | None) -> list[Value]:
         """The accumulators: what they start from, where all that is folded changes nothing."""
@@ -334,12 +347,28 @@ def contents_of(op: ComputeOp, known: Known) -> dict[SSAValue, Contents]:
     if all(d.extent == 1 for d in op.dims.data):
         return {v: Contents(elements={0: e}) for v, r in zip(op.outs, regions.finished(None)) for e in _element(v, r)}
     for assumption in regions.assumptions():
-        finished = [] if op.dims.kinds[assumption.dim] == "r" else regions.finished(assumption)
-        elems = regions.mapped(assumption)[op.accumulators :] if op.elems else []
-        results = zip((*op.outs, *op.elems), [*(finished or [None] * len(op.outs)), *elems], strict=True)
+        results = zip((*op.outs, *op.elems), regions.written(assumption), strict=True)
         for number, (value, result) in enumerate(results, first):
             if isinstance(result, np.ndarray):
                 _note(found.setdefault(value, Contents()), regions, number, assumption, result)
+    return found
+
+
+def contents_kept(op: ComputeOp, number: int, known: Known) -> Contents:
+    """What stays known of a buffer of which a compute writes a part: where it writes what stands there, or nothing."""
+    regions = Regions(op, known)
+    before, shape = regions.contents[number], regions.shapes[number]
+    ends = {**op.dims.extents, **{name: value + 1 for name, value in regions.subscripts().items()}}
+    written = [(a, regions.written(a)[number - len(op.ins)]) for a in regions.assumptions()]
+    found = Contents()
+    for place, expr in enumerate(regions.maps[number]):
+        axis, unit = axis_of(shape, place)
+        for (key, bound), value in before.beyond.items() if before is not None and shape[place] != 1 else ():
+            if key == axis:
+                alike = [a for a, result in written if isinstance(result, np.ndarray) and np.array_equal(result, value)]
+                reached = [end(expr, ends), *(end(expr, {**ends, a.dim: a.start}) for a in alike)]
+                last = reduce(lambda best, other: other if at_least(best, other) else best, reached)
+                found.beyond[key, greatest(bound, last * unit)] = value
     return found
 
 

@@ -23,12 +23,24 @@ from mlc.dialects.bounds import Bounds, bounds_of
 from mlc.dialects.extents import Extent, dim, greatest
 from mlc.dialects.hlt.constant import constant_value
 from mlc.dialects.hlt.dtypes import numpy_dtype
-from mlc.dialects.loop import CallOp, ComputeOp, ConstantOp, IfOp, KernelOp, RepeatOp, ScratchOp, ViewOp, buffer_type
-from mlc.dialects.loop.affine import Expr, dims_of
+from mlc.dialects.loop import (
+    CallCOp,
+    CallOp,
+    ComputeOp,
+    ConstantOp,
+    IfOp,
+    KernelOp,
+    RepeatOp,
+    ScratchOp,
+    ViewOp,
+    buffer_type,
+)
+from mlc.dialects.loop.affine import Expr, dims_of, subscripts_of
 from mlc.dialects.weights import WeightStore
 from mlc.dialects.weights_attr import WeightAttr
-from mlc.lowering.loops.beyond import Contents, Regions, contents_of
-from mlc.lowering.loops.footprint import Axis, at_least, axis_of, ceil_extent, cut, end
+from mlc.lowering.loops.beyond import Contents, Regions, contents_kept, contents_of
+from mlc.lowering.loops.elide_copies import storage_of
+from mlc.lowering.loops.footprint import Axis, at_least, axis_of, ceil_extent, covers, cut, end, settled
 from mlc.lowering.loops.plan_memory import root, roots
 
 Need: TypeAlias = dict[Axis, int]
@@ -65,6 +77,8 @@ class Demand:
         self.calls = [op for op in main.body.block.ops if isinstance(op, CallOp)]
         self.opaque = set(_opaque_roots(main.body.block))
         self.flow = Flow()
+        self.touched: set[SSAValue] = set()
+        """The inputs, and what calls have written so far."""
         self.known: dict[CallOp, list[dict[SSAValue, Contents]]] = {}
         """Per call of a kernel whose computes may end early: what each of them finds in its operands."""
         self.ends: dict[CallOp, list[Ends]] = {}
@@ -72,11 +86,10 @@ class Demand:
 
     def run(self) -> None:
         """Both walks."""
-        writers = self._writers()
         self._borders()
         self._constants()
         for call in self.calls:
-            self._forwards(call, writers)
+            self._forwards(call)
         found = {call: self._backwards(call) for call in reversed(self.calls)}
         self.ends = {call: found[call] for call in self.calls}
 
@@ -104,8 +117,9 @@ class Demand:
             elements = {i: dim(symbol) for i, symbol in enumerate(bounds.symbols)}
             self.flow.known[args[len(bounds.inputs)]] = Contents(elements=elements)
         given = set(bounds.symbols)
-        for value, shape in zip(args[bounds.arguments :], bounds.outputs):
-            need: Need = {}
+        self.touched.update(args[: bounds.arguments])
+        for number, shape in enumerate(bounds.outputs, bounds.arguments):
+            value, need = args[storage_of(self.main, number)], Need()
             for place, extent in enumerate(shape):
                 if isinstance(extent, Extent) and extent.symbols <= given:
                     axis, unit = axis_of(buffer_type(value).get_shape(), place)
@@ -122,16 +136,6 @@ class Demand:
                 if array is not None and np.array_equal(array, np.arange(len(array))):
                     self.flow.known[op.result] = Contents(counts=True)
 
-    def _writers(self) -> Mapping[SSAValue, int]:
-        """How many calls write a buffer."""
-        found: dict[SSAValue, int] = {}
-        for call in self.calls:
-            kernel = self.kernels[call.kernel]
-            written = _written(kernel)
-            for base in {root(v) for a, v in zip(kernel.args, call.args) if a in written}:
-                found[base] = found.get(base, 0) + 1
-        return found
-
     def _plain(self, value: SSAValue) -> SSAValue | None:
         """The whole buffer that a value is another shape of, if nothing but calls touches it."""
         base = root(value)
@@ -144,25 +148,44 @@ class Demand:
         kernel = self.kernels[call.kernel]
         return {argument: self._plain(value) for argument, value in zip(kernel.args, call.args)}
 
-    def _forwards(self, call: CallOp, writers: Mapping[SSAValue, int]) -> None:
-        kernel = self.kernels[call.kernel]
-        if not _is_plain(kernel, call):
-            return
-        bases = self._bases(call)
+    def _forwards(self, call: CallOp) -> None:
+        """Note what a call finds, and what is known of its results from there on."""
+        kernel, bases = self.kernels[call.kernel], self._bases(call)
+        after: Mapping[SSAValue, Contents] = self._found(call, kernel, bases) if _is_plain(kernel, call) else {}
+        written = _written(kernel)
+        for argument, value in zip(kernel.args, call.args):
+            if argument in written:
+                base = root(value)
+                self.touched.add(base)
+                self.flow.known.pop(base, None)
+                if bases[argument] is base and argument in after:
+                    self.flow.known[base] = after[argument]
+
+    def _found(
+        self, call: CallOp, kernel: KernelOp, bases: Mapping[SSAValue, SSAValue | None]
+    ) -> Mapping[SSAValue, Contents]:
+        """What is known of a kernel's buffers when its computes are through; `known` gets what each of them finds."""
         known = {a: self.flow.known[b] for a, b in bases.items() if b is not None and b in self.flow.known}
-        written: dict[SSAValue, list[object]] = {}
+        filled = {a for a, value in zip(kernel.args, call.args) if root(value) in self.touched}
+        places: dict[SSAValue, list[object]] = {}
         self.known[call] = []
         for compute in kernel.computes():
-            self.known[call].append(dict(known))
-            found = contents_of(compute, known)
+            assert compute.maps is not None
+            before = dict(known)
+            self.known[call].append(before)
+            found = contents_of(compute, before)
             for number, value in enumerate((*compute.outs, *compute.elems), len(compute.ins)):
                 known.pop(value, None)
-                place = _place(compute, number)
-                if value in found and place == written.setdefault(value, place):
-                    known[value] = found[value]
-        for argument, base in bases.items():
-            if argument in written and argument in known and base is not None and writers[base] == 1:
-                self.flow.known[base] = known[argument]
+                place, index = _place(compute, number), compute.maps.data[number].data
+                first = places.setdefault(value, place) == place and value not in filled
+                if first or covers(index, buffer_type(value).get_shape(), compute.dims.extents):
+                    contents = found.get(value)
+                else:
+                    filled.add(value)
+                    contents = contents_kept(compute, number, before)
+                if contents is not None:
+                    known[value] = contents
+        return known
 
     def _backwards(self, call: CallOp) -> list[Ends]:
         kernel, bases = self.kernels[call.kernel], self._bases(call)
@@ -219,13 +242,16 @@ def _is_pointwise(compute: ComputeOp) -> bool:
 
 
 def _written(kernel: KernelOp) -> set[SSAValue]:
-    return {v for c in kernel.computes() for v in (*c.outs, *c.elems)}
+    others = (op for op in kernel.walk() if isinstance(op, CallCOp))
+    return {v for c in kernel.computes() for v in (*c.outs, *c.elems)} | {v for op in others for v in op.outs}
 
 
 def _place(compute: ComputeOp, number: int) -> list[object]:
     """Which elements a compute writes, such that equal places are the same elements."""
     assert compute.maps is not None
     index = compute.maps.data[number].data
+    if any(subscripts_of(expr) for expr in index):
+        return [object()]
     names = {name for expr in index for name in dims_of(expr)}
     return [index, *((n, e) for n, e in compute.dims.extents.items() if n in names)]
 
@@ -285,9 +311,10 @@ def _ends(compute: ComputeOp, flow: Flow) -> Ends:
     assert compute.maps is not None
     first = len(compute.ins)
     written = [*compute.outs, *compute.elems]
+    subscripts = Regions(compute, flow.known).subscripts()
     needed: list[Ends] = []
     for number, value in enumerate(written, first):
-        needed.append(_written_ends(value, compute.maps.data[number].data, flow.needs.get(value, {})))
+        needed.append(_written_ends(value, compute.maps.data[number].data, flow.needs.get(value, {}), subscripts))
     extents, kinds = compute.dims.extents, compute.dims.kinds
     found: Ends = {}
     for name, kind in kinds.items():
@@ -308,7 +335,7 @@ def _joined(extents: Sequence[int]) -> int:
     return found
 
 
-def _written_ends(value: SSAValue, index: Sequence[Expr], need: Need) -> Ends:
+def _written_ends(value: SSAValue, index: Sequence[Expr], need: Need, subscripts: Mapping[str, int]) -> Ends:
     """Where dims may end as far as one result goes."""
     shape = buffer_type(value).get_shape()
     found: Ends = {}
@@ -316,7 +343,7 @@ def _written_ends(value: SSAValue, index: Sequence[Expr], need: Need) -> Ends:
         axis, unit = axis_of(shape, place)
         if axis not in need or shape[place] == 1:
             continue
-        reached = cut(expr, ceil_extent(need[axis], unit))
+        reached = cut(*settled(expr, ceil_extent(need[axis], unit), subscripts))
         if reached is not None and reached[0] not in found:
             found[reached[0]] = reached[1]
     return found
@@ -355,11 +382,11 @@ def _slack(compute: ComputeOp) -> dict[str, int | None]:
 def _reads(compute: ComputeOp, ends: Ends, flow: Flow) -> Iterable[tuple[SSAValue, Need]]:
     """What a compute that ends there reads of its operands and uses: where a mask decides, what it hides is not."""
     assert compute.maps is not None
-    full: Ends = {**compute.dims.extents, **_subscript_ends(compute, flow)}
+    regions = Regions(compute, flow.known, exact=True)
+    full: Ends = {**compute.dims.extents, **{name: value + 1 for name, value in regions.subscripts().items()}}
     slack = _slack(compute)
     for name, end_ in ends.items():
         full[name] = end_ + (slack.get(name) or 0)
-    regions = Regions(compute, flow.known, exact=True)
     used = {a: regions.used(a) for a in regions.assumptions() if at_least(full[a.dim], a.start)}
     for number, (value, mapping) in enumerate(zip(compute.ins, compute.maps)):
         shape = buffer_type(value).get_shape()
@@ -376,11 +403,3 @@ def _reads(compute: ComputeOp, ends: Ends, flow: Flow) -> Iterable[tuple[SSAValu
         yield value, need
     for value in compute.subscripts:
         yield value, {}
-
-
-def _subscript_ends(compute: ComputeOp, flow: Flow) -> Ends:
-    """One more than the subscripts whose values are known, which are not negative."""
-    regions = Regions(compute, flow.known)
-    first = len(compute.operands) - len(compute.subscripts)
-    values = {f"@{i}": regions.element(first + i) for i in range(len(compute.subscripts))}
-    return {name: value + 1 for name, value in values.items() if value is not None and at_least(value, 0)}

@@ -73,6 +73,28 @@ def _atom_end(atom: str | Quotient | Subscript, ends: Mapping[str, int]) -> int:
     return atom.divisor if atom.kind == "%" else (end(atom.expr, ends) - 1) // atom.divisor + 1
 
 
+def settled(expr: Expr, bound: int, subscripts: Mapping[str, int]) -> tuple[Expr, int]:
+    """An index and a bound of it, less the subscripts (by name, ``@0``) whose values are known."""
+    left: list[tuple[str | Quotient | Subscript, int]] = []
+    for atom, factor in expr.terms:
+        value = subscripts.get(f"@{atom.number}") if isinstance(atom, Subscript) else None
+        if value is None:
+            left.append((atom, factor))
+        else:
+            bound = bound - value * factor
+    return Expr(expr.const, tuple(left)), bound
+
+
+def covers(index: Sequence[Expr], shape: Sequence[int], extents: Mapping[str, int]) -> bool:
+    """Whether an index goes through all elements of a buffer, each once: a dim of its own for each of the buffer's."""
+    names = [expr.as_dim for expr, extent in zip(index, shape) if extent != 1]
+    whole = all(
+        expr.is_constant if extent == 1 and name is None else extents.get(name or "") == extent
+        for expr, extent, name in zip(index, shape, (expr.as_dim for expr in index))
+    )
+    return whole and len({*names}) == len(names)
+
+
 def cut(expr: Expr, bound: int) -> tuple[str, int] | None:
     """The dim, and from where on, by which an index is at least ``bound``: the one that moves it farthest."""
     if not expr.terms or any(factor < 0 for _, factor in expr.terms):

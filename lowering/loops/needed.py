@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from xdsl.dialects.builtin import ArrayAttr, DictionaryAttr
 from xdsl.dialects.func import FuncOp
 from xdsl.ir import Attribute
 
@@ -19,6 +18,7 @@ from mlc.dialects.extents import Extent, is_simple
 from mlc.dialects.loop import Limits, LimitsAttr
 from mlc.errors import ModelError
 from mlc.lowering.loops.demand import Demand
+from mlc.lowering.loops.elide_copies import note
 
 NEEDED = "loop.needed"
 """Attribute of an argument: by number of a dim, how far it is read."""
@@ -27,14 +27,11 @@ NEEDED = "loop.needed"
 def note_needs(demand: Demand) -> None:
     """Note on the bounded inputs how far they are read."""
     main, bounds = demand.main, demand.bounds
-    noted = [dict(each.data) for each in main.arg_attrs or [DictionaryAttr({})] * len(main.body.block.args)]
-    for argument, attributes, shape in zip(main.body.block.args, noted, bounds.inputs):
+    for number, (argument, shape) in enumerate(zip(main.body.block.args, bounds.inputs)):
         read = demand.read(argument)
         limits = [(str(i), e) for i, e in sorted(read.items()) if isinstance(shape[i], Extent) and is_simple(e)]
         if limits:
-            attributes[NEEDED] = LimitsAttr(Limits(bounds.symbols, tuple(limits)))
-    if any(noted):
-        main.properties["arg_attrs"] = ArrayAttr(map(DictionaryAttr, noted))
+            note(main, number, NEEDED, LimitsAttr(Limits(bounds.symbols, tuple(limits))))
 
 
 def noted_needs(main: FuncOp, number: int, bounds: Bounds) -> Mapping[int, int]:
