@@ -1,10 +1,9 @@
-"""Rearranging: most of it moves storage as it is; what has to start at an extent goes through an index."""
+"""Rearranging: most of it moves storage as it is; what has to start at an extent is put there as it runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from itertools import accumulate
 
 from mlc.dialects import hlt
 from mlc.dialects.extents import Extent, capacities, capacity, is_bounded
@@ -102,38 +101,32 @@ def iota(b: BoundedBuilder, request: Request) -> Sequence[Value]:
 
 @rule(concat_op)
 def concat(b: BoundedBuilder, request: Request) -> Sequence[Value]:
-    """Parts after a bounded one start at a run-time place: each is put there, and zeros beyond the end."""
+    """Parts after a bounded one start at a run-time place: each is put there, with zeros beyond its end."""
     axis, operands = request.number("axis"), request.present
     rest = [[e for i, e in enumerate(v.shape) if i != axis] for v in operands]
     if any(shape != rest[0] for shape in rest):
         raise request.refused(f"shapes {', '.join(str(list(v.shape)) for v in operands)}")
-    total = sum(v.shape[axis] for v in operands)
+    extents = [v.shape[axis] for v in operands]
+    total = sum(extents)
     shape = tuple(total if i == axis else extent for i, extent in enumerate(operands[0].shape))
     zero = zero_axes(operands[0]).intersection(*map(zero_axes, operands)) - {axis}
     if not isinstance(total, Extent):
         return (b.bounded(shape, b.static(concat_op, *operands, axis=axis), zero),)
-    end = total
-    result = b.constant(np.broadcast_to(np.zeros((), operands[0].dtype), capacities(shape)))
-    for value in reversed(operands):
-        start = end - value.shape[axis]
-        result = b.select(_below(b, shape, axis, end), _placed(b, value, axis, start, capacities(shape)), result)
-        end = start
-    return (b.bounded(shape, result, [*zero, axis]),)
+    first = next(place for place, extent in enumerate(extents) if isinstance(extent, Extent))
+    starts = list(accumulate(extents, initial=0))
+    room = max(capacity(start) + capacity(extent) for start, extent in zip(starts, extents))
+    parts = [storage_of(b.filled(value, (axis,), 0)) for value in operands]
+    result = _with_room(b, parts[: first + 1], axis, room)
+    for part, start in zip(parts[first + 1 :], starts[first + 1 :]):
+        result = b.static(hlt.UpdateSliceOp, result, part, b.extent(start), axis=axis)
+    storage = b.slice(result, [0] * len(shape), capacities(shape)) if room > capacity(total) else result
+    return (b.bounded(shape, storage, [*zero, axis]),)
 
 
-def _below(b: BoundedBuilder, shape: Sequence[int], axis: int, end: int) -> Value:
-    """Static booleans at the capacity of ``shape``: which elements come before ``end`` along ``axis``."""
-    cells = capacity(shape[axis])
-    line = b.compare("lt", b.iota((cells,), 0), b.extent(end))
-    return b.broadcast_to(line, capacities(shape), (axis,))
-
-
-def _placed(b: BoundedBuilder, value: Value, axis: int, start: int, shape: Sequence[int]) -> Value:
-    """Storage of ``shape`` in which the first element of ``value`` lies at ``start``; the rest may be anything."""
-    storage = storage_of(value)
-    if not isinstance(start, Extent) and start + storage.shape[axis] <= shape[axis]:
-        low = [start if i == axis else 0 for i in range(len(shape))]
-        return b.pad(storage, low, [a - z - n for a, z, n in zip(shape, low, storage.shape)])
-    if storage.shape[axis] == 1:
-        return b.broadcast_to(storage, shape)
-    return taken(b, storage, axis, b.mul(b.extent(start), -1), 1, shape[axis])
+def _with_room(b: BoundedBuilder, parts: Sequence[Value], axis: int, room: int) -> Value:
+    """Parts one after the other, and zeros up to an extent of ``room``."""
+    spare = room - sum(part.shape[axis] for part in parts)
+    if len(parts) == 1:
+        return b.pad(parts[0], [0] * parts[0].rank, [spare if i == axis else 0 for i in range(parts[0].rank)])
+    shape = [spare if i == axis else extent for i, extent in enumerate(parts[0].shape)]
+    return b.static(concat_op, *parts, *([b.full(shape, 0, parts[0].dtype)] if spare else []), axis=axis)
