@@ -18,6 +18,7 @@ from mlc.cli.opt import Chunk, parse_module
 from mlc.dialects.bounds import Bounds
 from mlc.dialects.extents import Symbol, dim
 from mlc.errors import ModelError
+from mlc.lowering.loops.elide_copies import storage_of
 from mlc.lowering.loops.needed import noted_needs
 from mlc.lowering.loops.plan_memory import main_of
 from mlc.registry import make_context
@@ -110,6 +111,16 @@ def test_text_says_how_far_inputs_are_read(stage: str, tmp_path: Path) -> None:
     for n, m in ((1, 17), (16, 1), (17, 64)):
         net.run(poison())
         compare(net, proto, feeds(n, m))
+
+
+@pytest.mark.parametrize("note", ["1 : i64", "5 : i64", "-1 : i64", "0 : i64", '"x"'])
+def test_no_result_lies_where_no_such_input_does(note: str) -> None:
+    text = f"func.func @main(%x: memref<9xf32>, %y: memref<9x4xf32> {{loop.storage = {note}}}) {{ func.return }}"
+    main_ = main_of(parse_module(Chunk("main", text), make_context()))
+    assert main_ is not None
+    assert storage_of(main_, 0) == 0
+    with pytest.raises(ModelError, match="names no input of its type"):
+        storage_of(main_, 1)
 
 
 @pytest.mark.parametrize(
