@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +10,7 @@ import onnx
 
 from benchmarks.decoding import MODEL as DECODER
 from benchmarks.decoding import Run, peers
+from benchmarks.turns import interleaved, ratio
 from benchmarks.zoo import build, inputs
 
 ENCODER = "bert_base_dynamic"
@@ -59,31 +58,12 @@ def _rows(
     for dims, feeds in cases:
         alone = mlc.compile(model, dims=dims, threads=threads, cache=False)
         runs: dict[str, Run] = {"range": ranged.run, "alone": alone.run, **others}
-        times = _interleaved([lambda run=run, feeds=feeds: run(feeds) for run in runs.values()])
+        times = interleaved([lambda run=run, feeds=feeds: run(feeds) for run in runs.values()])
         found = dict(zip(runs, times))
         yield {
             "what": f"{name}, {dims[moving]} of {whole[moving]}",
             "threads": threads,
             "range ms": min(found["range"]) * 1e3,
             "alone ms": min(found["alone"]) * 1e3,
-            **{f"vs {other}": _ratio(found["range"], found[other]) for other in runs if other != "range"},
+            **{f"vs {other}": ratio(found["range"], found[other]) for other in runs if other != "range"},
         }
-
-
-def _ratio(mine: Sequence[float], others: Sequence[float]) -> float:
-    """How many times as fast: the median over the rounds."""
-    return statistics.median(b / a for a, b in zip(mine, others))
-
-
-def _interleaved(calls: Sequence[Callable[[], object]], seconds: float = 2.0) -> list[list[float]]:
-    """Seconds of each turn of each call, one after the other; at least three turns after one that does not count."""
-    times: list[list[float]] = [[] for _ in calls]
-    for call in calls:
-        call()
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[-1]) < 3:
-        for call, into in zip(calls, times):
-            start = time.perf_counter()
-            call()
-            into.append(time.perf_counter() - start)
-    return times

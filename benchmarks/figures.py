@@ -22,6 +22,7 @@ import onnx
 
 from benchmarks import decoding, singles
 from benchmarks.dynamic import dynamic
+from benchmarks.integers import integers
 from benchmarks.small import SMALL
 from benchmarks.zoo import build, inputs
 from mlc.codegen.targets import find_target
@@ -277,6 +278,7 @@ FIGURES: dict[str, Callable[[], Iterator[Row]]] = {
     "memory": memory,
     "size": size,
     "dynamic": dynamic,
+    "integers": integers,
 }
 """By the name that `python -m benchmarks NAME` takes."""
 

@@ -26,7 +26,7 @@ from xdsl.dialects.builtin import (
 )
 from xdsl.ir import Attribute, Block, Operation, Region, SSAValue
 
-from mlc.dialects.loop import IndexOp, LdexpOp, YieldOp
+from mlc.dialects.loop import DotOp, IndexOp, LdexpOp, YieldOp
 
 NONPOSITIVE = "nonpositive"
 """Attribute of a `math.exp` whose operand is known to be at most 0."""
@@ -152,6 +152,12 @@ class Scalar:
     def ldexp(self, p: SSAValue, n: SSAValue, within: tuple[int, int] | None = None) -> SSAValue:
         """``p * 2**n`` for an integral float ``n``, which is ``within`` two numbers if they are given; see the op."""
         made = LdexpOp(p, n, within)
+        self.sink.add_op(made)
+        return made.result
+
+    def dot(self, parts: str, a: SSAValue, b: SSAValue, c: SSAValue) -> SSAValue:
+        """``c`` plus the products of the parts of two words of i32."""
+        made = DotOp.create(operands=[a, b, c], result_types=[c.type], properties={"parts": StringAttr(parts)})
         self.sink.add_op(made)
         return made.result
 

@@ -63,6 +63,7 @@ def graph_passes(options: Options) -> Iterator[ModulePass]:
     from mlc.lowering.graph.merge_dots import MergeDotsPass
     from mlc.lowering.graph.recognize_composites import RecognizeCompositesPass
     from mlc.lowering.graph.reorder import ReorderPass
+    from mlc.lowering.graph.word_dots import WordDotsPass
 
     if options.opt_level > 0:
         yield FoldConstantsPass(strict=options.strict)
@@ -73,6 +74,7 @@ def graph_passes(options: Options) -> Iterator[ModulePass]:
         yield FoldConstantsPass(strict=options.strict)
         yield EliminateCommonPass()
         yield RecognizeCompositesPass()
+        yield WordDotsPass(target=options.target.designation)
         yield ReorderPass()
         yield MergeDotsPass()
     yield LegalizePass()

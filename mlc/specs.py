@@ -16,17 +16,19 @@ if TYPE_CHECKING:
 
 
 def check_fused(module: ModuleOp) -> None:
-    """A grouped graph: ``@main`` holds fusions, constants, reshapes and control flow of such, nothing else."""
+    """A grouped graph: ``@main`` holds fusions, constants, views and control flow of such, nothing else."""
     from xdsl.dialects.func import FuncOp, ReturnOp
 
-    from mlc.dialects.hlt import CallCOp, ConstantOp, ControlOp, FusionOp, ReshapeOp, YieldOp, blocks_within
+    from mlc.dialects import hlt
 
+    views = hlt.ReshapeOp | hlt.WordsOp
+    good = hlt.FusionOp | hlt.CallCOp | hlt.ConstantOp | views | hlt.ControlOp | ReturnOp | hlt.YieldOp
     for function in module.ops:
         if not isinstance(function, FuncOp):
             raise InternalError("a graph consists of functions", node=function.name)
-        for block in blocks_within(function.body.block):
+        for block in hlt.blocks_within(function.body.block):
             for op in block.ops:
-                if not isinstance(op, FusionOp | CallCOp | ConstantOp | ReshapeOp | ControlOp | ReturnOp | YieldOp):
+                if not isinstance(op, good):
                     raise InternalError("this operation is in no fusion", node=_named(op))
 
 

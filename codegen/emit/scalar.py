@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from xdsl.dialects import arith
-from xdsl.dialects.builtin import Float32Type, i32, i64
+from xdsl.dialects.builtin import Float32Type, IntegerType, Signedness, i32, i64
 from xdsl.ir import Attribute, Operation
 
 from mlc.codegen.emit import portable, wide
@@ -17,7 +17,8 @@ from mlc.codegen.emit.lanes import Emitter, Lanes
 from mlc.codegen.emit.remainder import remainder
 from mlc.codegen.emit.writer import spelling
 from mlc.codegen.targets import Instruction
-from mlc.dialects.loop import LdexpOp
+from mlc.dialects.loop import DotOp, LdexpOp
+from mlc.dialects.parts import PARTS, WORD
 from mlc.errors import InternalError
 
 _NAMED = re.compile(r"\$([a-z]*)")
@@ -26,7 +27,8 @@ _NAMED = re.compile(r"\$([a-z]*)")
 def emit_op(ctx: Lanes, op: Operation, args: list[str]) -> str:
     """Append one operation at the tile's width; raises InternalError where no form exists."""
     element = op.results[0].type
-    row = ctx.target.row(op.name, spelling(element)[1], ctx.width)
+    name = op.row if isinstance(op, DotOp) else op.name
+    row = ctx.target.row(name, spelling(element)[1], ctx.width)
     if row is not None:
         return _emit_row(ctx, row, element, args)
     emitter = EMIT.get(op.name)
@@ -92,10 +94,28 @@ def _saturating(name: str) -> Emitter:
             return ctx.by_lanes(result, [(source, args[0])], lambda x: emit(lane, op, x))
         if result == i64 and not ctx.target.wide_integers:
             return wide.from_float(ctx, source, args[0], signed="fptosi" in name)
+        if isinstance(result, IntegerType) and result.width.data < WORD and ctx.width > 1:
+            return _clamped(ctx, source, result, args[0], signed="fptosi" in name)
         full = f"{name}.{ctx.suffix(result)}.{ctx.suffix(source)}"
         return ctx.out.call(ctx.type(result), full, [(ctx.type(source), args[0])])
 
     return emit
+
+
+def _clamped(ctx: Lanes, source: Attribute, result: IntegerType, x: str, *, signed: bool) -> str:
+    """Float to a narrow integer by way of i32: out of range saturates, NaN is 0."""
+    bits, type_ = result.width.data, ctx.type(source)
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+
+    def kept(predicate: str, x: str, other: float) -> str:
+        bound = ctx.constant(float(other), source)
+        good = ctx.out.value(f"fcmp {predicate} {type_} {x}, {bound}")
+        return ctx.out.value(f"select <{ctx.width} x i1> {good}, {type_} {x}, {type_} {bound}")
+
+    if signed:
+        x = kept("ord", x, 0)
+    inside = kept("olt", kept("ogt", x, low), high)
+    return ctx.convert("trunc", i32, result, ctx.convert("fptosi", source, i32, inside))
 
 
 def _compare_float(ctx: Lanes, op: Operation, args: list[str]) -> str:
@@ -205,6 +225,22 @@ def _ldexp_within(ctx: Lanes, element: Attribute, args: list[str], offset: int) 
     return ctx.binary("fmul", element, value, ctx.constant(2.0**-offset, element)) if offset else value
 
 
+def _dot(ctx: Lanes, op: Operation, args: list[str]) -> str:
+    """Part by part: each is moved to the top of its word and back, filled up with its sign or with zeros."""
+    assert isinstance(op, DotOp)
+    parts = PARTS[op.parts.data]
+    total, bits = args[2], WORD // parts.per_word
+    for number in range(parts.per_word):
+        factors: list[str] = []
+        for word, element in zip(args, parts):
+            high = ctx.constant(WORD - bits * (number + 1), i32)
+            top = ctx.binary("shl", i32, word, high)
+            back = "lshr" if element.signedness.data is Signedness.UNSIGNED else "ashr"
+            factors.append(ctx.binary(back, i32, top, ctx.constant(WORD - bits, i32)))
+        total = ctx.binary("add", i32, total, ctx.binary("mul", i32, *factors))
+    return total
+
+
 def _guarded_divide(mnemonic: str, signed: bool) -> Emitter:
     """Integer division that neither traps nor is undefined: by zero gives 0, minimum by -1 wraps."""
 
@@ -276,6 +312,7 @@ EMIT: dict[str, Emitter] = {
     "math.floor": portable.rounding("floor"),
     "math.ceil": portable.rounding("ceil"),
     "math.trunc": portable.rounding("trunc"),
+    "loop.dot": _dot,
     "loop.ldexp": _ldexp,
     "loop.remf": remainder,
 }

@@ -24,7 +24,19 @@ _HALF_FMA = Instruction(
     declare="{T} @llvm.fma.{S}({T}, {T}, {T})",
 )
 
-ROWS = (_HALF_FMA, _intrinsic("arith.maximumf", "llvm.maximum"), _intrinsic("arith.minimumf", "llvm.minimum"))
+
+def _dot(parts: str, feature: str, name: str, factors: str = "$a, <16 x i8> $b") -> Instruction:
+    """A dot product of bytes that adds to its accumulator; LLVM knows by-lane forms of some orders of factors."""
+    steps = [f"{n} = bitcast {{T}} {{{i}}} to <16 x i8>" for i, n in enumerate("ab")]
+    full = f"llvm.aarch64.neon.{name}.v4i32.v16i8"
+    text = "; ".join([*steps, f"call {{T}} @{full}({{T}} {{2}}, <16 x i8> {factors})"])
+    declare = f"{{T}} @{full}({{T}}, <16 x i8>, <16 x i8>)"
+    return Instruction(f"loop.dot.{parts}", "i32", text, 4, frozenset({feature}), declare)
+
+
+_DOTS = (_dot("u8i8", "i8mm", "usdot"), _dot("i8i8", "dotprod", "sdot", "$b, <16 x i8> $a"))
+
+ROWS = (*_DOTS, _HALF_FMA, _intrinsic("arith.maximumf", "llvm.maximum"), _intrinsic("arith.minimumf", "llvm.minimum"))
 
 TARGETS = (
     Target(

@@ -29,6 +29,7 @@ class Instruction:
     before one lets later ones refer to it by ``$name``, and ``$`` is the one before. In them stand ``{0} {1} ..`` for
     operands, ``{T}`` for the vector type, ``{I}`` for the integer vector type of the same width, ``{S}`` for the
     intrinsic suffix (``v16f32``), ``{W}`` for the lane count.
+    ``temporaries`` is how many registers it takes besides those of its operands and its result.
     A row applies when all its ``features`` are on and the element type and lane count match; the first such row wins.
     """
 
@@ -38,6 +39,7 @@ class Instruction:
     lanes: int | None = None
     features: frozenset[str] = frozenset()
     declare: str | None = None
+    temporaries: int = 0
 
 
 @dataclass(frozen=True)

@@ -86,6 +86,7 @@ from mlc.dialects.hlt.shape import (
     SliceOp,
     TransposeOp,
 )
+from mlc.dialects.hlt.words import ConvWordsOp, DotWordsOp, WordsOp
 
 HLT = Dialect("hlt", [*OPERATIONS, CallCOp, FusionOp, IfOp, LoopOp, YieldOp], [LayoutAttr])
 
@@ -118,10 +119,12 @@ __all__ = [
     "ControlOp",
     "ConvOp",
     "ConvTransposeOp",
+    "ConvWordsOp",
     "CosOp",
     "CoshOp",
     "DivOp",
     "DotGeneralOp",
+    "DotWordsOp",
     "ErfOp",
     "ExpOp",
     "FloorOp",
@@ -186,6 +189,7 @@ __all__ = [
     "UnaryOp",
     "UpdateSliceOp",
     "Value",
+    "WordsOp",
     "XorOp",
     "YieldOp",
     "blocks_within",

@@ -14,6 +14,7 @@ from mlc.dialects.interpreters import (
     reduction,
     resize,
     shape,
+    words,
 )
 from mlc.dialects.interpreters.function import run_control, run_function
 from mlc.dialects.interpreters.registry import REFERENCES, evaluate, reference
@@ -37,4 +38,5 @@ __all__ = [
     "run_control",
     "run_function",
     "shape",
+    "words",
 ]

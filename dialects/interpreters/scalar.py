@@ -17,6 +17,9 @@ from mlc.dialects.hlt.dtypes import numpy_dtype
 from mlc.dialects.interpreters.activation import exact_gelu
 from mlc.dialects.interpreters.elementwise import divide
 from mlc.dialects.interpreters.numerics import cast
+from mlc.dialects.interpreters.words import parted
+from mlc.dialects.loop import DotOp
+from mlc.dialects.parts import PARTS
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Meaning: TypeAlias = Callable[..., Array]
@@ -119,6 +122,13 @@ def _ldexp(p: Array, n: Array) -> Array:
     return np.ldexp(p, n.astype(np.int64))
 
 
+def _dot(op: Operation, a: Array, b: Array, c: Array) -> Array:
+    assert isinstance(op, DotOp)
+    left, right = (numpy_dtype(element) for element in PARTS[op.parts.data])
+    products = [parted(x[..., None], dtype) for x, dtype in zip(np.broadcast_arrays(a, b), (left, right))]
+    return (c + (products[0] * products[1]).sum(axis=-1)).astype(np.int32)
+
+
 def _by_element(function: Callable[[float], float]) -> Meaning:
     return _plain(np.vectorize(function, otypes=[np.float64]))
 
@@ -187,6 +197,7 @@ SCALAR: dict[str, Meaning] = {
     "math.acosh": _plain(np.arccosh),
     "math.atanh": _plain(np.arctanh),
     "math.powf": _plain(np.power),
+    "loop.dot": _dot,
     "loop.gelu": _plain(exact_gelu),
     "loop.ldexp": _plain(_ldexp),
     "loop.remf": _plain(np.fmod),

@@ -19,7 +19,7 @@ from mlc.dialects.loop.attrs import (
     TileType,
 )
 from mlc.dialects.loop.common import INDEX, block_of, buffer_type, index_attr, segments, tile_type
-from mlc.dialects.loop.compute import ComputeOp, GeluOp, IndexOp, LdexpOp, RemfOp, YieldOp
+from mlc.dialects.loop.compute import ComputeOp, DotOp, GeluOp, IndexOp, LdexpOp, RemfOp, YieldOp
 from mlc.dialects.loop.extent import (
     Amount,
     AmountAttr,
@@ -51,6 +51,7 @@ LOOP = Dialect(
         TileOp,
         MergeOp,
         PrefetchOp,
+        DotOp,
         GeluOp,
         LdexpOp,
         RemfOp,
@@ -96,6 +97,7 @@ __all__ = [
     "ConstantOp",
     "Dim",
     "DimsAttr",
+    "DotOp",
     "ExtentOp",
     "ForOp",
     "GeluOp",

@@ -14,6 +14,7 @@ from xdsl.dialects.builtin import (
     MemRefType,
     StringAttr,
     UnitAttr,
+    i32,
     i64,
 )
 from xdsl.ir import Attribute, Operation, Region, SSAValue
@@ -39,6 +40,7 @@ from mlc.dialects.loop.affine import subscripts_of
 from mlc.dialects.loop.attrs import DimsAttr, MapAttr, ReachAttr, ScheduleAttr
 from mlc.dialects.loop.common import block_of, segments
 from mlc.dialects.loop.extent import LimitsAttr
+from mlc.dialects.parts import PARTS
 
 
 @irdl_op_definition
@@ -218,6 +220,33 @@ class LdexpOp(IRDLOperation):
     def __init__(self, p: SSAValue | Operation, n: SSAValue | Operation, within: tuple[int, int] | None = None) -> None:
         bounds = {"within": DenseArrayBase.from_list(i64, within)} if within else {}
         super().__init__(operands=[p, n], result_types=[SSAValue.get(p).type], properties=bounds)
+
+
+@irdl_op_definition
+class DotOp(IRDLOperation):
+    """``c`` plus the products of the parts of two words: ``%r = loop.dot "u8i8" %a, %b, %c``.
+
+    ``parts`` names what ``a`` and ``b`` hold, as in ``hlt.dot_words``: integers of 8 or 16 bits. Sums wrap.
+    """
+
+    name = "loop.dot"
+    parts = prop_def(StringAttr)
+    a = operand_def(i32)
+    b = operand_def(i32)
+    c = operand_def(i32)
+    result = result_def(i32)
+    traits = traits_def(Pure())
+    irdl_options = (ParsePropInAttrDict(),)
+    assembly_format = "$parts $a `,` $b `,` $c attr-dict"
+
+    @property
+    def row(self) -> str:
+        """What targets call the instruction rows for it."""
+        return f"{self.name}.{self.parts.data}"
+
+    def verify_(self) -> None:
+        if self.parts.data not in PARTS:
+            raise VerifyException(f"[dot_parts] {self.parts.data!r} is none of {', '.join(PARTS)}")
 
 
 @irdl_op_definition

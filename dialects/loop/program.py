@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from xdsl.dialects.builtin import IntegerAttr, MemRefType, SymbolRefAttr, i1, i32, i64
+from xdsl.dialects.builtin import IntegerAttr, IntegerType, MemRefType, SymbolRefAttr, i1, i32, i64
 from xdsl.ir import Attribute, Block, BlockArgument, OpResult, Region, SSAValue
 from xdsl.irdl import (
     AttrSizedOperandSegments,
@@ -68,6 +68,8 @@ class BufferOp(IRDLOperation):
 class ViewOp(IRDLOperation):
     """The same memory, or a dense part of it from byte ``offset`` on, under another shape.
 
+    All of a buffer of integers may also be seen as wider or narrower ones.
+
     %v = loop.view %x at 4096 : memref<1x8x14x14x16xf32> -> memref<1x4x14x14x16xf32>
 
     With ``index``, a loop's counter, the part lies ``step`` bytes further in every iteration:
@@ -93,13 +95,22 @@ class ViewOp(IRDLOperation):
         source, result = self.source.type, self.result.type
         assert isinstance(source, MemRefType)
         assert isinstance(result, MemRefType)
-        smaller = result.element_count() < source.element_count() and self.offset is not None
-        if source.element_type != result.element_type or not (smaller or _same_count(source, result)):
+        if not (_is_part(result, source) and self.offset is not None) and not _is_same(source, result):
             raise VerifyException("[view_elements] a view has elements of its source, all of them without an offset")
 
 
-def _same_count(a: MemRefType[Attribute], b: MemRefType[Attribute]) -> bool:
-    return a.element_count() == b.element_count()
+def _is_part(part: MemRefType[Attribute], whole: MemRefType[Attribute]) -> bool:
+    """Whether one buffer has fewer elements than another, of the same type."""
+    return part.element_type == whole.element_type and part.element_count() < whole.element_count()
+
+
+def _is_same(a: MemRefType[Attribute], b: MemRefType[Attribute]) -> bool:
+    """Whether two buffers have the same elements, or integers of the same number of bits."""
+    if a.element_type == b.element_type:
+        return a.element_count() == b.element_count()
+    kinds = (a.element_type, b.element_type)
+    bits = [t.width.data * m.element_count() for t, m in zip(kinds, (a, b)) if isinstance(t, IntegerType) and t != i1]
+    return len(bits) == 2 and bits[0] == bits[1]
 
 
 @irdl_op_definition

@@ -9,8 +9,8 @@ movement. It has one result::
                with run-time extents, no mask that the reader may apply in its prologue
     transpose: of the result, where no reader of the result could read it transposed; or a constant border
 
-What stays outside: constants, except splats, which are copied into each group; and reshapes of what lies in
-memory, which are views. Movement may be copied into several groups; nothing else is computed twice.
+What stays outside: constants, except splats, which are copied into each group; and reshapes and words of what lies
+in memory, which are views. Movement may be copied into several groups; nothing else is computed twice.
 
 Groups can't depend on each other in a circle: all that leaves a group is its last operation's result, and each
 group takes that operation's place.
@@ -136,7 +136,7 @@ class _Grouping:
             op.erase()
         elif isinstance(op, hlt.ReshapeOp) and _repeats(op):
             self._fuse([op])
-        elif not isinstance(op, hlt.ConstantOp | hlt.ReshapeOp):
+        elif not isinstance(op, hlt.ConstantOp | hlt.ReshapeOp | hlt.WordsOp):
             self._fuse([op])
 
     def _fuse(self, core: Sequence[Operation]) -> None:

@@ -52,6 +52,8 @@ _EACH: Mapping[type[Operation], tuple[Prologue, ...]] = {
     hlt.ConvOp: (Prologue.MOVEMENT, Prologue.MOVEMENT),
     hlt.ConvTransposeOp: (Prologue.MOVEMENT, Prologue.MOVEMENT),
     hlt.DotGeneralOp: (Prologue.MOVEMENT, Prologue.MOVEMENT),
+    hlt.DotWordsOp: (Prologue.MOVEMENT, Prologue.MOVEMENT),
+    hlt.ConvWordsOp: (Prologue.MOVEMENT, Prologue.MOVEMENT),
     hlt.ReduceOp: (Prologue.ANYTHING,),
     hlt.ReduceWindowOp: (Prologue.CHEAP,),
     hlt.ArgReduceOp: (Prologue.MOVEMENT,),

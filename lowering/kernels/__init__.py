@@ -16,10 +16,11 @@ from mlc.lowering.kernels import (
     reduction,
     scan,
     shape,
+    words,
 )
 from mlc.lowering.kernels.builder import KernelBuilder, Place, lower_operation, lowerable
 
-FAMILIES = (contraction, elementwise, index, normalization, random, recurrent, reduction, scan, shape)
+FAMILIES = (contraction, elementwise, index, normalization, random, recurrent, reduction, scan, shape, words)
 
 
 def lower_fusion(fusion: hlt.FusionOp, name: str, places: Sequence[Place | None] = ()) -> KernelOp:

@@ -84,7 +84,7 @@ class ProgramBuilder:
                 self._fusion(op)
             case hlt.ConstantOp():
                 self._constant(op)
-            case hlt.ReshapeOp():
+            case hlt.ReshapeOp() | hlt.WordsOp():
                 self._view(op)
             case hlt.CallCOp():
                 self._call_c(op)
@@ -103,7 +103,7 @@ class ProgramBuilder:
         self.block.add_op(made)
         self.memrefs[op.result] = made.result
 
-    def _view(self, op: hlt.ReshapeOp) -> None:
+    def _view(self, op: hlt.ReshapeOp | hlt.WordsOp) -> None:
         made = ViewOp.create(
             operands=[self.memrefs[op.x]],
             result_types=[memref_type(op.result.type)],
@@ -275,7 +275,8 @@ def _is_weight(value: SSAValue) -> bool:
 def _hint(op: hlt.FusionOp) -> str:
     """A readable part of a kernel's name: its heaviest operation."""
     names = [o.name.removeprefix("hlt.") for o in op.members if splat_of(o) is None]
-    heavy = ("conv", "dot_general", "attention", "softmax", "layer_norm", "reduce_window", "reduce", "concat", "pad")
+    heavy = ("conv", "conv_words", "dot_general", "dot_words", "attention", "softmax", "layer_norm")
+    heavy += ("reduce_window", "reduce", "concat", "pad")
     for name in heavy:
         if name in names:
             return name

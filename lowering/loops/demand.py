@@ -139,7 +139,7 @@ class Demand:
     def _plain(self, value: SSAValue) -> SSAValue | None:
         """The whole buffer that a value is another shape of, if nothing but calls touches it."""
         base = root(value)
-        if base in self.opaque or any(v.offset is not None for v in _views(value)):
+        if base in self.opaque or any(v.offset is not None or _is_retyped(v) for v in _views(value)):
             return None
         return base
 
@@ -199,6 +199,11 @@ class Demand:
             for need in asked.get(argument, []):
                 self.flow.need(root(value) if base is None else base, {} if base is None else need)
         return found
+
+
+def _is_retyped(view: ViewOp) -> bool:
+    """Whether a view has elements of another type than what it shows."""
+    return buffer_type(view.source).element_type != buffer_type(view.result).element_type
 
 
 def _views(value: SSAValue) -> list[ViewOp]:

@@ -3,6 +3,9 @@
     map { %p = mulf %a, %b }  combine { %s = addf %x, %y }
  -> joined map(%a, %b, %acc) { %f = math.fma %a, %b, %acc }
 
+    map { %d = loop.dot "u8i8" %a, %b, %zero }  combine { %s = addi %x, %y }
+ -> joined map(%a, %b, %acc) { %d = loop.dot "u8i8" %a, %b, %acc }
+
 ``combine`` stays: merging kept axes and lanes needs it. Contraction to fma is the floating-point mode
 ``contract`` (the default); ``strict`` keeps products and sums apart.
 """
@@ -13,11 +16,11 @@ from dataclasses import dataclass
 
 from xdsl.context import Context
 from xdsl.dialects import arith, math
-from xdsl.dialects.builtin import FloatAttr, ModuleOp, UnitAttr
+from xdsl.dialects.builtin import FloatAttr, IntegerAttr, ModuleOp, UnitAttr
 from xdsl.ir import Block, Operation, Region, SSAValue
 from xdsl.passes import ModulePass
 
-from mlc.dialects.loop import ComputeOp, YieldOp
+from mlc.dialects.loop import ComputeOp, DotOp, YieldOp
 
 
 def join(op: ComputeOp) -> None:
@@ -56,6 +59,19 @@ def contract(block: Block) -> None:
             _contract_quotient(block, op)
 
 
+def add_to_dots(block: Block) -> None:
+    """``dot(a, b, 0) + c`` with no other use of the dot becomes ``dot(a, b, c)``; exact."""
+    for op in [o for o in block.ops if isinstance(o, arith.AddiOp)]:
+        for dot, other in ((op.lhs.owner, op.rhs), (op.rhs.owner, op.lhs)):
+            if isinstance(dot, DotOp) and _is_zero(dot.c) and _has_one_use(dot.result):
+                made = DotOp.create(
+                    operands=[dot.a, dot.b, other], result_types=[op.result.type], properties=dict(dot.properties)
+                )
+                _replace(block, op, made)
+                block.erase_op(dot)
+                break
+
+
 def _contract_quotient(block: Block, op: arith.MulfOp) -> None:
     for quotient, other in ((op.lhs, op.rhs), (op.rhs, op.lhs)):
         owner = quotient.owner
@@ -70,6 +86,11 @@ def _contract_quotient(block: Block, op: arith.MulfOp) -> None:
 def _is_one(value: SSAValue) -> bool:
     owner = value.owner
     return isinstance(owner, arith.ConstantOp) and isinstance(owner.value, FloatAttr) and owner.value.value.data == 1.0
+
+
+def _is_zero(value: SSAValue) -> bool:
+    owner = value.owner
+    return isinstance(owner, arith.ConstantOp) and isinstance(owner.value, IntegerAttr) and not owner.value.value.data
 
 
 def _follows(value: SSAValue, source: SSAValue) -> bool:
@@ -115,7 +136,7 @@ def regions(op: ComputeOp) -> list[Region]:
 
 @dataclass(frozen=True)
 class SelectRowsPass(ModulePass):
-    """Join map and combine, and contract products and sums to fma unless ``strict``."""
+    """Join map and combine, add to dots, and contract products and sums to fma unless ``strict``."""
 
     name = "select-rows"
     strict: bool = False
@@ -123,7 +144,7 @@ class SelectRowsPass(ModulePass):
     def apply(self, ctx: Context, op: ModuleOp) -> None:
         for compute in [o for o in op.walk() if isinstance(o, ComputeOp)]:
             join(compute)
-            if self.strict:
-                continue
             for region in regions(compute):
-                contract(region.block)
+                add_to_dots(region.block)
+                if not self.strict:
+                    contract(region.block)

@@ -8,6 +8,7 @@ from xdsl.dialects.builtin import ModuleOp
 from xdsl.ir import Operation
 
 from mlc.dialects import hlt
+from mlc.dialects.parts import PARTS
 
 
 def count_flops(module: ModuleOp) -> int:
@@ -21,6 +22,11 @@ def flops_of(op: Operation) -> int:
         case hlt.DotGeneralOp():
             depth = math.prod(hlt.shape_of(op.lhs)[dim] for dim in op.lhs_contract)
             return 2 * math.prod(hlt.shape_of(op.results[0])) * depth
+        case hlt.DotWordsOp():
+            return 2 * math.prod(hlt.shape_of(op.results[0])) * hlt.shape_of(op.w)[0] * PARTS[op.parts].per_word
+        case hlt.ConvWordsOp():
+            taps = math.prod(hlt.shape_of(op.w)[:-1])
+            return 2 * math.prod(hlt.shape_of(op.results[0])) * taps * PARTS[op.parts].per_word
         case hlt.ConvOp():
             return 2 * math.prod(hlt.shape_of(op.results[0])) * math.prod(hlt.shape_of(op.w)[1:])
         case hlt.ConvTransposeOp():

@@ -44,7 +44,7 @@ class Listing:
         instructions: list[Instruction] = []
         labels: dict[str, int] = {}
         for raw in text.splitlines():
-            line = _COMMENT.sub("", raw).strip()
+            line = _COMMENT.sub("", raw).strip().removeprefix("{vex}").strip()
             label = _LABEL.match(line)
             if label:
                 labels[label[1]] = len(instructions)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from onnx import parser
-from xdsl.dialects.builtin import ModuleOp, f32, i8
+from xdsl.dialects.builtin import ModuleOp, f32, i8, i32
 from xdsl.ir import SSAValue
 
 from mlc.codegen.targets import find_target
@@ -18,6 +18,7 @@ from mlc.dialects import hlt
 from mlc.dialects.hlt import numpy_dtype, tensor_type
 from mlc.dialects.hlt.narrow import EXPONENT, NARROW_DTYPES, bit_width
 from mlc.dialects.interpreters import run_function
+from mlc.dialects.parts import PARTS
 from mlc.dialects.weights import WeightStore
 from mlc.frontends.onnx.import_ import import_model
 from mlc.frontends.onnx.load import load_model
@@ -94,9 +95,24 @@ def ordered() -> Sample:
     return made([tensor_type((5, 37), f32)], [x], build)
 
 
+def words() -> Sample:
+    """Products and convolutions of words of all parts, whether there are instructions for them or not."""
+    shapes = ((5, 9), (9, 21), (1, 7, 8, 3), (2, 3, 3, 10))
+    random = np.random.default_rng(8)
+    arrays = [random.integers(-(2**31), 2**31, shape).astype(np.int32) for shape in shapes]
+
+    def build(b: Builder, v: Sequence[SSAValue]) -> list[Any]:
+        dots = [b(hlt.DotWordsOp(v[0], v[1], parts=parts)) for parts in PARTS]
+        convs = [b(hlt.ConvWordsOp(v[2], v[3], strides=(1, 2), dilations=(2, 1), parts=parts)) for parts in PARTS]
+        return [*dots, *convs]
+
+    return made([tensor_type(shape, i32) for shape in shapes], arrays, build)
+
+
 SAMPLES: dict[str, Callable[[], Sample]] = {
     "narrow types read": read,
     "narrow types written": written,
+    "words": words,
     "quantised": lambda: imported(QUANTISED, random_array(3, (7, 9), f32), np.array(0.02, np.float32)),
     "random bits": lambda: made([], [], lambda b, _: b(hlt.RandomBitsOp(count=69, seed=2**62 + 5, stream=2**39))),
     "order": ordered,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from xdsl.dialects.builtin import i32
+from xdsl.ir import SSAValue
 
 from mlc.codegen.targets import find_target, resolve
+from mlc.dialects import hlt
+from mlc.dialects.hlt import tensor_type
 from mlc.testing.assembly import Listing, assembly
 from mlc.testing.mca import cycles
-from mlc.testing.samples import Sample, conv, depthwise, gate, gemm, half_gemm
+from mlc.testing.samples import Sample, conv, depthwise, gate, gemm, half_gemm, sample
 
 BY_LANE = r"fmla v\d+\.4s, v\d+\.4s, v\d+\.s\[[0-3]\]"
 
@@ -47,6 +52,24 @@ def test_most_instructions_of_a_product_multiply() -> None:
     loop = product_loop("gemm")
     assert loop.count(BY_LANE) >= 0.85 * len(loop.instructions)
     assert loop.mnemonics["ldp"] == 10
+
+
+@pytest.mark.parametrize(
+    ("target", "parts", "mnemonic"),
+    [("aarch64:cortex-a76", "i8i8", "sdot"), ("aarch64:neoverse-n2", "u8i8", "sudot")],
+)
+def test_integer_products_are_dots_by_lane(target: str, parts: str, mnemonic: str) -> None:
+    """As many as a product of floats has multiply-adds."""
+    types = [tensor_type((128, 192), i32), tensor_type((192, 768), i32)]
+
+    def build(add: Any, x: SSAValue, w: SSAValue) -> SSAValue:
+        return add(hlt.DotWordsOp(x, w, parts=parts))
+
+    made = sample("dot", types, build, weights=(1,))
+    loop = Listing.of(assembly(made.kernel, find_target(target))).busiest_loop(mnemonic)
+    assert loop.count(rf"{mnemonic} .*\.4b\[\d\]") == 96
+    assert len(loop.instructions) <= 112
+    assert not loop.stack_accesses
 
 
 def test_rows_left_over_multiply_by_lanes() -> None:

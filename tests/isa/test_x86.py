@@ -100,6 +100,32 @@ def test_maps_stay_in_vectors(name: str, target: str) -> None:
     assert all(f"%{register}" in i.operands for i in arithmetic)
 
 
+WORDS = {
+    "x86-64:cascadelake": ("u8i8", "vpdpbusd", "zmm", 4 * 7),
+    "x86-64:alderlake": ("u8i8", "vpdpbusd", "ymm", 4 * 6),
+    "x86-64-v4": ("i16i16", "vpmaddwd", "zmm", 7),
+    "x86-64-v3": ("i16i16", "vpmaddwd", "ymm", 5),
+}
+"""By target: the parts of words, the instruction, its registers, and in an iteration the rows of two vectors."""
+
+
+@pytest.mark.parametrize("target", WORDS)
+def test_integer_products_are_dots_of_words(target: str) -> None:
+    """Beside them there are loads, and sums where the instruction does not add."""
+    parts, mnemonic, register, rows = WORDS[target]
+    types = [tensor_type((128, 192), i32), tensor_type((192, 768), i32)]
+
+    def build(add: Any, x: SSAValue, w: SSAValue) -> SSAValue:
+        return add(hlt.DotWordsOp(x, w, parts=parts))
+
+    made = sample("dot", types, build, weights=(1,))
+    loop = Listing.of(assembly(made.kernel, find_target(target))).busiest_loop(mnemonic)
+    expected = 2 * rows
+    assert loop.count(rf"{mnemonic} .*%{register}") == expected
+    assert len(loop.instructions) <= (2 if parts == "u8i8" else 3) * expected + 12
+    assert not [i for i in loop.stack_accesses if "mm" in i.operands]
+
+
 Build = Callable[[Any, SSAValue], SSAValue]
 
 SELECTED: dict[str, tuple[Attribute, Build, str]] = {

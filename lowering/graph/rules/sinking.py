@@ -51,19 +51,22 @@ def _first(op: Operation, cls: type[OpT]) -> OpT | None:
 
 @RULES.on(*ELEMENTWISE)
 def sink_transpose(op: hlt.HltOp) -> Value | None:
-    """``f(transpose(x), transpose(y))`` is ``transpose(f(x, y))``."""
+    """``f(transpose(x), transpose(y))`` is ``transpose(f(x, y))``; what is repeated is repeated along other dims."""
     first = _first(op, hlt.TransposeOp)
     if first is None:
         return None
-    permutation = first.permutation
+    permutation, shape = first.permutation, hlt.shape_of(first.x)
 
     def take(operand: SSAValue) -> Value | None:
+        broadcast = producer(operand, hlt.BroadcastOp)
+        if broadcast is not None and len(broadcast.dims) == 1:
+            return hlt.BroadcastOp(broadcast.x, shape=shape, dims=[permutation[broadcast.dims[0]]])
         transpose = producer(operand, hlt.TransposeOp)
         if transpose is None or transpose.permutation != permutation:
             return None
         return transpose.x if all(use.operation is op for use in operand.uses) else None
 
-    inner = _sink(op, hlt.shape_of(first.x), take)
+    inner = _sink(op, shape, take)
     return inner and hlt.TransposeOp(inner, permutation=permutation)
 
 

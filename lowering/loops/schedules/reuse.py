@@ -81,7 +81,8 @@ def _tile(space: Space, lane: str, rows: list[str]) -> tuple[int, dict[str, int]
         vectors = max(1, min(vectors, ceil_div(space.extents[lane], space.width)))
         height = ROWS_BY_VECTORS[few].get(vectors, 1)
         kept = vectors + (space.target.splat == "lane")
-        height = min(height, max(1, (space.target.registers - 2 - vectors) // kept))
+        free = space.target.registers - 2 - vectors - space.temporaries
+        height = min(height, max(1, free // kept))
     tile: dict[str, int] = {}
     for name in rows:
         tile[name] = _even_rows(space, name, min(height, space.extents[name]))
@@ -129,7 +130,8 @@ def _unrolled(space: Space, accumulators: int) -> tuple[str, int]:
     name = min(space.reduction_order(), key=lambda n: min((abs(o.step(n)) or 1 << 40 for o in factors), default=0))
     extent = space.extents[name]
     most = max(1, space.target.unroll_budget // max(1, accumulators))
-    unroll = space.target.reduction_unroll
+    # LLVM adds up several steps first where an instruction leaves adding to another one: that takes registers.
+    unroll = 1 if space.temporaries else space.target.reduction_unroll
     if extent <= min(most, 2 * unroll) and space.whole_steps(name, extent) == extent:
         return name, extent
     if space.target.splat == "lane" and extent >= space.width:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from mlc.codegen.targets import Target
-from mlc.dialects.loop import ComputeOp, Level
+from mlc.dialects.loop import ComputeOp, DotOp, Level
 from mlc.lowering.loops.facts import Facts, Operand
 from mlc.lowering.loops.levels import element_bytes
 
@@ -46,6 +46,13 @@ class Space:
     def many_registers(self) -> bool:
         """Whether a tile of 14 vectors fits beside its operands."""
         return self.target.registers >= MANY_REGISTERS
+
+    @property
+    def temporaries(self) -> int:
+        """Registers that instructions of a step of the reduction take for themselves."""
+        dots = [op for op in self.facts.op.map.block.ops if isinstance(op, DotOp)] if self.has_reduction else []
+        rows = [self.target.row(dot.row, "i32", self.width) for dot in dots]
+        return max((row.temporaries for row in rows if row is not None), default=0)
 
     def fold_length(self) -> int:
         """Elements folded into one result."""

@@ -136,6 +136,20 @@ func.func @split_before_norm(%x: tensor<4x8xf32>) -> tensor<4x2x4xf32> {
   func.return %1 : tensor<4x2x4xf32>
 }
 
+// A number per channel is one per channel wherever the channels are.
+// CHECK-LABEL: func.func @transpose_below_a_bias(%x: tensor<2x3x4xf32>, %b: tensor<4xf32>) -> tensor<2x3x4xf32> {
+// CHECK-NEXT:    %0 = hlt.broadcast %b <shape = [2, 3, 4], dims = [2]> : (tensor<4xf32>) -> tensor<2x3x4xf32>
+// CHECK-NEXT:    %1 = hlt.add %x, %0 : tensor<2x3x4xf32>
+// CHECK-NEXT:    func.return %1 : tensor<2x3x4xf32>
+// CHECK-NEXT:  }
+func.func @transpose_below_a_bias(%x: tensor<2x3x4xf32>, %b: tensor<4xf32>) -> tensor<2x3x4xf32> {
+  %0 = hlt.transpose %x <permutation = [0, 2, 1]> : (tensor<2x3x4xf32>) -> tensor<2x4x3xf32>
+  %1 = hlt.broadcast %b <shape = [2, 4, 3], dims = [1]> : (tensor<4xf32>) -> tensor<2x4x3xf32>
+  %2 = hlt.add %0, %1 : tensor<2x4x3xf32>
+  %3 = hlt.transpose %2 <permutation = [0, 2, 1]> : (tensor<2x4x3xf32>) -> tensor<2x3x4xf32>
+  func.return %3 : tensor<2x3x4xf32>
+}
+
 // CHECK-LABEL: func.func @leading_below_dot(%x: tensor<4x8xf32>, %w: tensor<8x3xf32>) -> tensor<2x2x3xf32> {
 // CHECK-NEXT:    %0 = hlt.dot_general %x, %w <lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]> : (tensor<4x8xf32>, tensor<8x3xf32>) -> tensor<4x3xf32>
 // CHECK-NEXT:    %1 = hlt.reshape %0 <shape = [2, 2, 3]> : (tensor<4x3xf32>) -> tensor<2x2x3xf32>

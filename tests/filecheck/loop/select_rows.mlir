@@ -44,3 +44,34 @@ loop.kernel @gemm attributes {weights = array<i64: 1, 2>} {
     loop.yield %y : f32
   }
 }
+
+// -----
+
+// A dot of words takes what it is added to.
+
+// CHECK-LABEL: loop.kernel @words
+// CHECK:         } map {
+// CHECK-NEXT:    ^bb0(%x_1: i32, %w_1: i32, [[ACC:%.*]]: i32):
+// CHECK-NEXT:      %z_1 = arith.constant 0 : i32
+// CHECK-NEXT:      [[SUM:%.*]] = loop.dot "u8i8" %x_1, %w_1, [[ACC]]
+// CHECK-NEXT:      loop.yield [[SUM]] : i32
+loop.kernel @words attributes {weights = array<i64: 1>} {
+^bb0(%a: memref<8x16xi32>, %b: memref<16x16xi32>, %c: memref<8x16xi32>):
+  loop.compute ins(%a, %b : memref<8x16xi32>, memref<16x16xi32>) outs(%c : memref<8x16xi32>) dims <"m=8 n=16 k=16:r"> schedule <"m/4 k/4 k* m* n* n@16"> maps [#loop.map<"m, k">, #loop.map<"k, n">, #loop.map<"m, n">] init {
+  ^bb1(%x: i32, %w: i32):
+    %z = arith.constant 0 : i32
+    loop.yield %z : i32
+  } map {
+  ^bb2(%x: i32, %w: i32):
+    %z = arith.constant 0 : i32
+    %p = loop.dot "u8i8" %x, %w, %z
+    loop.yield %p : i32
+  } combine {
+  ^bb3(%u: i32, %v: i32):
+    %t = arith.addi %u, %v : i32
+    loop.yield %t : i32
+  } finish {
+  ^bb4(%x: i32, %w: i32, %acc: i32):
+    loop.yield %acc : i32
+  }
+}

@@ -49,6 +49,16 @@ def lstm(**changed: Any) -> hlt.LstmOp:
     return hlt.LstmOp(**(operands | changed))
 
 
+def words(*shape: int) -> SSAValue:
+    return value(*shape, dtype=np.int32)
+
+
+def conv_words(**changed: Any) -> hlt.ConvWordsOp:
+    """A sound convolution of words along one dim but for what is changed."""
+    arguments: dict[str, Any] = {"x": words(1, 5, 2), "w": words(3, 2, 4), "strides": [1], "dilations": [1]}
+    return hlt.ConvWordsOp(**(arguments | changed), parts="u8i8")
+
+
 def attention(**changed: Any) -> hlt.AttentionOp:
     operands: dict[str, Any] = {"q": value(1, 2, 3, 4), "k": value(1, 2, 5, 4), "v": value(1, 2, 5, 6)}
     return hlt.AttentionOp(**(operands | changed), scale=1.0)
@@ -209,6 +219,19 @@ BROKEN: list[tuple[str, Make]] = [
     ("start_rank", lambda: hlt.UpdateSliceOp(value(3, 2), value(1, 2), ints(1), axis=0)),
     ("dot_pairs", lambda: hlt.DotGeneralOp(value(2, 3), value(2, 4), lhs_contract=[1], rhs_contract=[0])),
     ("dot_pairs", lambda: hlt.DotGeneralOp(value(2, 3), value(3), lhs_contract=[1], rhs_contract=[])),
+    ("words_element", lambda: hlt.WordsOp(ints(4))),
+    ("words_element", lambda: hlt.WordsOp(value(4))),
+    ("words_whole", lambda: hlt.WordsOp(value(2, 6, dtype=np.int8))),
+    ("words_whole", lambda: hlt.WordsOp(value(dtype=np.uint8))),
+    ("words_operand", lambda: hlt.DotWordsOp(ints(2, 3), words(3, 4), parts="u8i8")),
+    ("words_operand", lambda: conv_words(w=ints(3, 2, 4))),
+    ("dot_words_shape", lambda: hlt.DotWordsOp(words(2, 3), words(4, 3), parts="u8i8")),
+    ("dot_words_shape", lambda: hlt.DotWordsOp(words(2, 3), words(3), parts="u8i8")),
+    ("conv_words_shape", lambda: conv_words(w=words(3, 3, 4))),
+    ("conv_words_shape", lambda: conv_words(w=words(0, 2, 4))),
+    ("parts", lambda: hlt.DotWordsOp(words(2, 3), words(3, 4), parts="u4u4")),
+    ("attribute_length", lambda: conv_words(strides=[1, 1])),
+    ("attribute_minimum", lambda: conv_words(dilations=[0])),
     ("conv_rank", lambda: hlt.ConvOp(value(1, 4), value(2, 4))),
     ("conv_rank", lambda: conv(w=value(6, 2, 3, 3))),
     ("conv_channels", lambda: conv(groups=1)),
