@@ -19,7 +19,7 @@ from mlc.lowering.loops.collapse import collapse_kernel
 from mlc.lowering.loops.find_inplace import inplace_pairs
 from mlc.lowering.loops.fuse import fuse_kernel
 from mlc.lowering.loops.plan_memory import ALIASES
-from mlc.testing.computes import plans
+from mlc.testing.computes import drawn_plan, plans
 from mlc.testing.kernels import TARGETS
 from mlc.testing.loops import CompiledLoop, kernel_of, lower_loops, machine_code
 from mlc.testing.samples import Add, Sample, sample
@@ -48,7 +48,8 @@ def test_results_in_place_of_operands(data: st.DataObject) -> None:
         (compute,) = kernel.computes()
         compute.properties["schedule"] = ScheduleAttr(data.draw(plans(kernel, room=16)))
     target, threads = find_target(data.draw(st.sampled_from(TARGETS))), data.draw(st.sampled_from([1, 2]))
-    module = lower_loops(kernel, target, threads=threads)
+    with drawn_plan():
+        module = lower_loops(kernel, target, threads=threads)
     lowered = kernel_of(module)
     assert (2, 3) in inplace_pairs(lowered)
     lowered.attributes[ALIASES] = UnitAttr()
