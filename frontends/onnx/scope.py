@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from onnx import AttributeProto, FunctionProto, GraphProto, NodeProto, TensorProto, TypeProto, helper
 from xdsl.utils.exceptions import VerifyException
 
+from mlc.dialects.extents import Extent
 from mlc.errors import ModelError, UnsupportedError
 from mlc.frontends.onnx.builder import Builder
 from mlc.frontends.onnx.dtypes import element_name, numpy_dtype
@@ -252,4 +253,5 @@ def _type_of(value: Entry | None) -> TypeProto:
         return TypeProto(sequence_type=TypeProto.Sequence(elem_type=element))
     if not isinstance(value, Value):
         return TypeProto()
-    return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(value.dtype), value.shape)
+    shape = [str(extent) if isinstance(extent, Extent) else extent for extent in value.shape]
+    return helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(value.dtype), shape)

@@ -52,6 +52,18 @@ class Contents:
     elements: dict[int, int] = field(default_factory=dict[int, int])
     counts: bool = False
 
+    def of_wider(self, count: int, element: Attribute) -> Contents:
+        """The same of elements that ``count`` of these make one of: zeros are zeros."""
+        if count == 1:
+            return self
+        beyond: dict[tuple[Axis, int], Array] = {}
+        for ((stride, extent), bound), value in self.beyond.items():
+            if value == 0 and (stride if stride > 1 else extent) % count == 0:
+                inner = stride == 1
+                axis = (1, extent // count) if inner else (stride // count, extent)
+                beyond[axis, ceil_extent(bound, count) if inner else bound] = np.zeros((), numpy_dtype(element))
+        return Contents(beyond)
+
 
 Known: TypeAlias = "Mapping[SSAValue, Contents]"
 

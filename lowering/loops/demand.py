@@ -41,6 +41,7 @@ from mlc.dialects.weights_attr import WeightAttr
 from mlc.lowering.loops.beyond import Contents, Regions, contents_kept, contents_of
 from mlc.lowering.loops.elide_copies import storage_of
 from mlc.lowering.loops.footprint import Axis, at_least, axis_of, ceil_extent, covers, cut, end, settled
+from mlc.lowering.loops.levels import element_bytes
 from mlc.lowering.loops.plan_memory import root, roots
 
 Need: TypeAlias = dict[Axis, int]
@@ -139,7 +140,7 @@ class Demand:
     def _plain(self, value: SSAValue) -> SSAValue | None:
         """The whole buffer that a value is another shape of, if nothing but calls touches it."""
         base = root(value)
-        if base in self.opaque or any(v.offset is not None or _is_retyped(v) for v in _views(value)):
+        if base in self.opaque or any(v.offset is not None for v in _views(value)) or _per_element(value) is None:
             return None
         return base
 
@@ -158,14 +159,19 @@ class Demand:
                 base = root(value)
                 self.touched.add(base)
                 self.flow.known.pop(base, None)
-                if bases[argument] is base and argument in after:
+                if bases[argument] is base and argument in after and _per_element(value) == 1:
                     self.flow.known[base] = after[argument]
 
     def _found(
         self, call: CallOp, kernel: KernelOp, bases: Mapping[SSAValue, SSAValue | None]
     ) -> Mapping[SSAValue, Contents]:
         """What is known of a kernel's buffers when its computes are through; `known` gets what each of them finds."""
-        known = {a: self.flow.known[b] for a, b in bases.items() if b is not None and b in self.flow.known}
+        known: dict[SSAValue, Contents] = {}
+        for argument, value in zip(kernel.args, call.args):
+            base = bases[argument]
+            if base is not None and base in self.flow.known:
+                element = buffer_type(value).element_type
+                known[argument] = self.flow.known[base].of_wider(_per_element(value) or 1, element)
         filled = {a for a, value in zip(kernel.args, call.args) if root(value) in self.touched}
         places: dict[SSAValue, list[object]] = {}
         self.known[call] = []
@@ -192,18 +198,35 @@ class Demand:
         asked: dict[SSAValue, list[Need]] = {value: [{}] for value in kernel.args}
         found: list[Ends] = [{} for _ in kernel.computes()]
         if call in self.known:
-            needs = {a: self.flow.needs.get(b, {}) if b is not None else {} for a, b in bases.items()}
+            same = {a for a, value in zip(kernel.args, call.args) if _per_element(value) == 1}
+            needs = {a: self.flow.needs.get(b, {}) if b is not None and a in same else {} for a, b in bases.items()}
             found, asked = _kernel_ends(kernel, self.known[call], needs)
         for argument, value in zip(kernel.args, call.args):
             base = bases[argument]
             for need in asked.get(argument, []):
-                self.flow.need(root(value) if base is None else base, {} if base is None else need)
+                if base is None:
+                    self.flow.need(root(value), {})
+                else:
+                    self.flow.need(base, _narrowed(need, _per_element(value) or 1))
         return found
 
 
-def _is_retyped(view: ViewOp) -> bool:
-    """Whether a view has elements of another type than what it shows."""
-    return buffer_type(view.source).element_type != buffer_type(view.result).element_type
+def _per_element(value: SSAValue) -> int | None:
+    """How many elements of the buffer behind a value make one of its own; None for a part of one."""
+    types = [buffer_type(v).element_type for v in (value, root(value))]
+    if types[0] == types[1]:
+        return 1
+    wide, narrow = (element_bytes(t) for t in types)
+    return wide // narrow if wide > narrow else None
+
+
+def _narrowed(need: Need, count: int) -> Need:
+    """The same need in elements of which ``count`` make one."""
+    found: Need = {}
+    for (stride, extent), end_ in need.items():
+        inner = stride == 1
+        found[(1, extent * count) if inner else (stride * count, extent)] = end_ * count if inner else end_
+    return found
 
 
 def _views(value: SSAValue) -> list[ViewOp]:

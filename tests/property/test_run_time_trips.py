@@ -178,3 +178,54 @@ def test_short_calls_take_less_time() -> None:
         return min(times)
 
     assert best(8) < best(512) / 2
+
+
+def quantised(width: int, columns: int) -> ModelProto:
+    """Rows quantised as they come, times a matrix of bytes, and once more with their rectified results."""
+    random = np.random.default_rng(2)
+    constants = {name: random.integers(-128, 128, (width, columns)).astype(np.int8) for name in ("w", "v")}
+    lines = [
+        "DynamicQuantizeLinear(x) -> q, s, z",
+        "MatMulInteger(q, w, z) -> p",
+        "Cast(p) -> f to=1",
+        "Mul(f, s) -> g",
+    ]
+    lines += ["Relu(g) -> h", "DynamicQuantizeLinear(h) -> r, t, u", "MatMulInteger(r, v, u) -> y"]
+    nodes = []
+    for line in lines:
+        call, _, outputs = line.partition(" -> ")
+        node = _node(f"{call} -> {outputs.replace(', ', ',')}")
+        names = node.output[0].split(",")
+        del node.output[:]
+        node.output.extend(names)
+        nodes.append(node)
+    graph = helper.make_graph(
+        nodes,
+        "quantised",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ("rows", width))],
+        [helper.make_tensor_value_info(n, t, None) for n, t in (("p", TensorProto.INT32), ("y", TensorProto.INT32))],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize("target", ["native", "x86-64-v3"])
+def test_words_of_open_rows(target: str) -> None:
+    """Bytes seen as words end where the rows do; what is quantised is what the call gave."""
+    model = quantised(48, 48)
+    net = mlc.compile(model, dims={"rows": "1..300"}, target=target, threads=1, cache=False)
+    for rows in (1, 2, 6, 7, 8, 33, 64, 300):
+        net.run({"x": np.full((300, 48), 1e30, np.float32)})
+        feeds = {"x": np.random.default_rng(rows).standard_normal((rows, 48)).astype(np.float32)}
+        static = mlc.compile(model, dims={"rows": rows}, target=target, threads=1, cache=False).run(feeds)
+        for name, value in net.run(feeds).items():
+            np.testing.assert_array_equal(value, static[name])
+        p = evaluated(model, feeds)[0]
+        assert np.abs(static["p"] - p).max() <= 1 * 128 * 2, "a rounding of the input apart"
+
+
+def test_words_end_with_the_rows() -> None:
+    """Kernels on both sides of a view of words have limits."""
+    found = mlc.compile(quantised(256, 256), dims={"rows": "1..4096"}, threads=1, cache=False)
+    few, many = (found.profile(np.ones((rows, 256), np.float32), duration=0.05).ms for rows in (16, 4096))
+    assert few < many / 20
