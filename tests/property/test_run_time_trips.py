@@ -64,12 +64,12 @@ def block(heads: int, width: int, *, batch: int | str, causal: bool, places: boo
 
 def _node(line: str) -> Any:
     call, _, rest = line.partition(" -> ")
-    output, *attributes = rest.split()
+    outputs, *attributes = rest.split()
     kind, _, operands = call.rstrip(")").partition("(")
     given: dict[str, Any] = {}
     for name, _, text in (a.partition("=") for a in attributes):
         given[name] = [int(n) for n in text.split(",")] if name in ("perm", "axes") else int(text)
-    return helper.make_node(kind, operands.split(", "), [output], **given)
+    return helper.make_node(kind, operands.split(", "), outputs.split(","), **given)
 
 
 def feeds_for(heads: int, width: int, values: Mapping[str, int], fill: float | None = None) -> dict[str, Array]:
@@ -184,23 +184,10 @@ def quantised(width: int, columns: int) -> ModelProto:
     """Rows quantised as they come, times a matrix of bytes, and once more with their rectified results."""
     random = np.random.default_rng(2)
     constants = {name: random.integers(-128, 128, (width, columns)).astype(np.int8) for name in ("w", "v")}
-    lines = [
-        "DynamicQuantizeLinear(x) -> q, s, z",
-        "MatMulInteger(q, w, z) -> p",
-        "Cast(p) -> f to=1",
-        "Mul(f, s) -> g",
-    ]
-    lines += ["Relu(g) -> h", "DynamicQuantizeLinear(h) -> r, t, u", "MatMulInteger(r, v, u) -> y"]
-    nodes = []
-    for line in lines:
-        call, _, outputs = line.partition(" -> ")
-        node = _node(f"{call} -> {outputs.replace(', ', ',')}")
-        names = node.output[0].split(",")
-        del node.output[:]
-        node.output.extend(names)
-        nodes.append(node)
+    lines = ["DynamicQuantizeLinear(x) -> q,s,z", "MatMulInteger(q, w, z) -> p", "Cast(p) -> f to=1", "Mul(f, s) -> g"]
+    lines += ["Relu(g) -> h", "DynamicQuantizeLinear(h) -> r,t,u", "MatMulInteger(r, v, u) -> y"]
     graph = helper.make_graph(
-        nodes,
+        [_node(line) for line in lines],
         "quantised",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ("rows", width))],
         [helper.make_tensor_value_info(n, t, None) for n, t in (("p", TensorProto.INT32), ("y", TensorProto.INT32))],
@@ -220,8 +207,7 @@ def test_words_of_open_rows(target: str) -> None:
         static = mlc.compile(model, dims={"rows": rows}, target=target, threads=1, cache=False).run(feeds)
         for name, value in net.run(feeds).items():
             np.testing.assert_array_equal(value, static[name])
-        p = evaluated(model, feeds)[0]
-        assert np.abs(static["p"] - p).max() <= 1 * 128 * 2, "a rounding of the input apart"
+        assert np.mean(static["p"] == evaluated(model, feeds)[0]) > 0.9, "ties are rounded to one side or the other"
 
 
 def test_words_end_with_the_rows() -> None:
