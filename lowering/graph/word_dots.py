@@ -4,8 +4,7 @@
     conv(i32(x) - z, i32(w) - v)  ->  conv_words(words(pad(x with z)), words(w - v)) - z * sum(w - v)
 
 ``w`` and ``v`` are constants, so all of the right operand is computed once. ``x`` and ``z`` are of the kind that the
-instruction takes, or 128 is added to both or taken from both. Instructions that take i16 get ``x - z`` itself. In i32,
-which wraps, all this is exact.
+instruction takes, or 128 is added to both or taken from both. In i32, which wraps, all this is exact.
 """
 
 from __future__ import annotations
@@ -130,7 +129,7 @@ class _Factor:
     def fits(self, dtype: np.dtype[Any], store: WeightStore | None) -> bool:
         """Whether all values have that type."""
         source = hlt.numpy_dtype(hlt.element_of(self.sources[0].result))
-        if source.itemsize < dtype.itemsize or (len(self.sources) == 1 and np.can_cast(source, dtype)):
+        if len(self.sources) == 1 and np.can_cast(source, dtype):
             return True
         values = self.values(*(reader(op, store)() for op in self.sources))
         info = np.iinfo(dtype)
@@ -214,17 +213,26 @@ def _conv(conv: hlt.ConvOp, kinds: list[str], store: WeightStore | None) -> Valu
     chosen = _choose(conv.x, conv.w, (*space, 1, 0), kinds, store)
     if chosen is None:
         return None
-    zero = 0 if chosen.rows.zero is None else constant(SSAValue.get(chosen.rows.zero))
     borders = list(zip(conv.pads_low, conv.pads_high))
-    if zero is None and any(map(any, borders)):
+    border = _border(chosen) if any(map(any, borders)) else 0
+    if border is None:
         return None
     x = hlt.TransposeOp(chosen.rows.x, permutation=(0, *space, 1))
-    x = _padded(x, [(0, 0), *borders, (0, 0)], chosen, 0 if zero is None else int(zero))
+    x = _padded(x, [(0, 0), *borders, (0, 0)], chosen, border)
     product = hlt.ConvWordsOp(
         hlt.WordsOp(x), chosen.words, strides=conv.strides, dilations=conv.dilations, parts=chosen.parts
     )
     back = hlt.TransposeOp(product, permutation=(0, rank - 1, *range(1, rank - 1)))
     return _less_zero(back, chosen, 1)
+
+
+def _border(chosen: _Chosen) -> int | None:
+    """What stands for 0 in the left operand, if that is known and an integer of its type."""
+    if chosen.rows.zero is None:
+        return 0
+    zero = constant(SSAValue.get(chosen.rows.zero))
+    info = np.iinfo(hlt.numpy_dtype(chosen.rows.element))
+    return int(zero) if zero is not None and info.min <= zero <= info.max else None
 
 
 def _padded(x: Value, borders: list[tuple[int, int]], chosen: _Chosen, value: int) -> Value:
@@ -250,11 +258,7 @@ def _as_parts(rows: Shifted, parts: Parts) -> Shifted:
     if parts.left == rows.element:
         return rows
     if parts.left == i16:
-        wide = hlt.CastOp(rows.x, dtype=i16)
-        if rows.zero is None:
-            return Shifted(wide.result, None)
-        zero = hlt.BroadcastOp(hlt.CastOp(rows.zero, dtype=i16), shape=shape, dims=())
-        return Shifted(hlt.SubOp(wide, zero).result, None)
+        return Shifted(hlt.CastOp(rows.x, dtype=i16).result, rows.zero)
     # Flipping the sign bit adds 128 to signed numbers, which are unsigned then, or takes it from unsigned ones.
     dtype = hlt.numpy_dtype(rows.element)
     bits = hlt.XorOp(rows.x, full(np.array(128, np.uint8).view(dtype), shape, dtype))

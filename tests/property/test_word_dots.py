@@ -16,7 +16,7 @@ from mlc.codegen.targets import find_target
 from mlc.dialects import hlt
 from mlc.dialects.hlt import tensor_type
 from mlc.dialects.interpreters import run_function
-from mlc.dialects.parts import PARTS
+from mlc.dialects.parts import PARTS, UI8
 from mlc.frontends.onnx.import_ import ImportedModel, import_model
 from mlc.frontends.onnx.load import load_model
 from mlc.lowering.graph.word_dots import WordDotsPass, kinds_of
@@ -160,3 +160,24 @@ def test_weights_that_leave_their_type_less_the_zero_point(weights: int, zero: i
     WordDotsPass(target="x86-64-v4::+avx512vnni").apply(make_context(weights=found.weights), found.module)
     kinds = {op.parts for op in found.module.walk() if isinstance(op, hlt.DotWordsOp)}
     assert kinds == ({"u8i8"} if taken else {"i16i16"})
+
+
+@pytest.mark.parametrize("target", ["x86-64:cascadelake", "aarch64::+dotprod", "x86-64-v3"])
+@pytest.mark.parametrize(("zero", "less"), [(300, 0), (-70000, 5), (7, 40000), (2**31 - 1, -3), (-128, 255)])
+def test_zero_points_are_any_numbers(zero: int, less: int, target: str) -> None:
+    random = np.random.default_rng(5)
+    kernel = numbers(random, (2, 2, 3), np.int8)
+
+    def build(b: Any, v: Any) -> Any:
+        wide = b(hlt.CastOp(v[0], dtype=i32))
+        x = b(hlt.SubOp(wide, b(hlt.ConstantOp(np.full((1, 2, 5), zero, np.int32)))))
+        w = b(hlt.CastOp(b(hlt.ConstantOp(kernel)), dtype=i32))
+        w = b(hlt.SubOp(w, b(hlt.ConstantOp(np.full((2, 2, 3), less, np.int32)))))
+        return b(hlt.ConvOp(x, w, pads_low=[1], pads_high=[1]))
+
+    module = program([tensor_type((1, 2, 5), UI8)], build)
+    x = numbers(random, (1, 2, 5), np.uint8)
+    before = run_function(module, [x])
+    WordDotsPass(target=target).apply(make_context(), module)
+    module.verify()
+    np.testing.assert_array_equal(run_function(module, [x])[0], before[0])

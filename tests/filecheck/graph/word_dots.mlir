@@ -23,13 +23,13 @@
 // SIGNED-NEXT:    hlt.bitcast [[FLIPPED]] <dtype = i8>
 // SIGNED:         hlt.dot_words {{.*}} <parts = "i8i8">
 
-// Pairs of i16 take the differences themselves.
+// Pairs of i16 hold the bytes of either kind.
 
 // PAIRS-LABEL: func.func @product
 // PAIRS-NEXT:    [[WIDE:%.*]] = hlt.cast %x <dtype = i16, saturate = true>
-// PAIRS:         [[LESS:%.*]] = hlt.sub [[WIDE]]
-// PAIRS-NEXT:    hlt.words [[LESS]] : (tensor<2x6xi16>) -> tensor<2x3xi32>
+// PAIRS-NEXT:    hlt.words [[WIDE]] : (tensor<2x6xi16>) -> tensor<2x3xi32>
 // PAIRS:         hlt.dot_words {{.*}} <parts = "i16i16">
+// PAIRS:         hlt.sub
 
 // NONE-LABEL:  func.func @product
 // NONE-NOT:      hlt.words
@@ -77,4 +77,30 @@ func.func @left_alone(%x: tensor<1x4x3xui8>, %z: tensor<i32>) -> (tensor<1x2x3xi
   %5 = hlt.cast %v <dtype = i32, saturate = true> : (tensor<4x1x3xi8>) -> tensor<4x1x3xi32>
   %6 = hlt.conv %0, %5 <strides = [1], pads_low = [0], pads_high = [0], dilations = [1], groups = 4> : (tensor<1x4x3xi32>, tensor<4x1x3xi32>) -> tensor<1x4x1xi32>
   func.return %4, %6 : tensor<1x2x3xi32>, tensor<1x4x1xi32>
+}
+
+// Zero points are any numbers: a border of 300 is no byte, and weights less 40000 fit no word.
+
+// CHECK-LABEL: func.func @large_zero_points
+// CHECK-NOT:     hlt.conv_words
+// CHECK:         hlt.conv {{.*}}pads_low = [1]
+// CHECK:         hlt.dot_general
+// PAIRS-LABEL: func.func @large_zero_points
+// PAIRS:         hlt.pad {{.*}} value = 300.0> : (tensor<1x3x4xi16>)
+// PAIRS:         hlt.conv_words
+// PAIRS:         hlt.dot_general
+func.func @large_zero_points(%x: tensor<1x4x3xui8>, %y: tensor<2x4xui8>) -> (tensor<1x2x3xi32>, tensor<2x1xi32>) {
+  %0 = hlt.cast %x <dtype = i32, saturate = true> : (tensor<1x4x3xui8>) -> tensor<1x4x3xi32>
+  %z = hlt.constant dense<300> : tensor<1x4x3xi32>
+  %1 = hlt.sub %0, %z : tensor<1x4x3xi32>
+  %w = hlt.constant dense<-1> : tensor<2x4x3xi8>
+  %2 = hlt.cast %w <dtype = i32, saturate = true> : (tensor<2x4x3xi8>) -> tensor<2x4x3xi32>
+  %3 = hlt.conv %1, %2 <strides = [1], pads_low = [1], pads_high = [1], dilations = [1], groups = 1> : (tensor<1x4x3xi32>, tensor<2x4x3xi32>) -> tensor<1x2x3xi32>
+  %4 = hlt.cast %y <dtype = i32, saturate = true> : (tensor<2x4xui8>) -> tensor<2x4xi32>
+  %v = hlt.constant dense<5> : tensor<4x1xi8>
+  %5 = hlt.cast %v <dtype = i32, saturate = true> : (tensor<4x1xi8>) -> tensor<4x1xi32>
+  %u = hlt.constant dense<40000> : tensor<4x1xi32>
+  %6 = hlt.sub %5, %u : tensor<4x1xi32>
+  %7 = hlt.dot_general %4, %6 <lhs_batch = [], rhs_batch = [], lhs_contract = [1], rhs_contract = [0]> : (tensor<2x4xi32>, tensor<4x1xi32>) -> tensor<2x1xi32>
+  func.return %3, %7 : tensor<1x2x3xi32>, tensor<2x1xi32>
 }
