@@ -24,6 +24,7 @@ from mlc.dialects.interpreters import evaluate
 from mlc.dialects.weights import WeightStore
 from mlc.errors import ModelError
 from mlc.lowering.graph.derive import Array, constant_op, derive, readable, reader
+from mlc.lowering.graph.kinds import MAY_FAIL
 from mlc.lowering.graph.match import full, splat
 from mlc.lowering.graph.rewrite import Rules, run_rules
 from mlc.lowering.graph.rules.movement import movement_of_splat
@@ -43,14 +44,6 @@ EXACT = (
 """What every implementation rounds alike."""
 
 _EXPANDING = (hlt.BroadcastOp, hlt.IotaOp)
-_MAY_FAIL = (
-    hlt.GatherOp,
-    hlt.GatherElementsOp,
-    hlt.GatherNdOp,
-    hlt.ScatterElementsOp,
-    hlt.ScatterNdOp,
-    hlt.UpdateSliceOp,
-)
 _OPERATIONS_PER_SECOND = 2**28
 
 OPERATIONS_PER_BYTE = 16
@@ -104,7 +97,7 @@ class _Folder:
         expression = Expression.of(op)
         if not self._affordable(op, expression):
             return None
-        if isinstance(op, _MAY_FAIL) and not self._succeeds(op, expression):
+        if isinstance(op, MAY_FAIL) and not self._succeeds(op, expression):
             return None
         start = time.perf_counter()
         result = hlt.tensor(op.results[0])

@@ -17,18 +17,8 @@ from xdsl.ir import Block, Operation
 from xdsl.passes import ModulePass
 
 from mlc.dialects import hlt
-from mlc.lowering.graph.kinds import MATERIALIZE, MOVEMENT
+from mlc.lowering.graph.kinds import MATERIALIZE, MAY_FAIL, MOVEMENT
 from mlc.lowering.graph.rewrite import blocks
-
-MAY_FAIL = (
-    hlt.GatherOp,
-    hlt.GatherElementsOp,
-    hlt.GatherNdOp,
-    hlt.ScatterElementsOp,
-    hlt.ScatterNdOp,
-    hlt.UpdateSliceOp,
-)
-"""Operations that check their data."""
 
 
 @dataclass(frozen=True)

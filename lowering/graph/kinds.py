@@ -48,6 +48,16 @@ MOVEMENT: frozenset[type[Operation]] = frozenset(
 )
 """Every element of the result is one of the operand, at a place that depends on the index alone."""
 
+MAY_FAIL = (
+    hlt.GatherOp,
+    hlt.GatherElementsOp,
+    hlt.GatherNdOp,
+    hlt.ScatterElementsOp,
+    hlt.ScatterNdOp,
+    hlt.UpdateSliceOp,
+)
+"""Operations that check their data."""
+
 _EACH: Mapping[type[Operation], tuple[Prologue, ...]] = {
     hlt.ConvOp: (Prologue.MOVEMENT, Prologue.MOVEMENT),
     hlt.ConvTransposeOp: (Prologue.MOVEMENT, Prologue.MOVEMENT),
