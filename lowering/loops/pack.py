@@ -96,10 +96,15 @@ def _boxes(pack: PackOp, levels: list[Span]) -> list[list[tuple[int, int]]]:
     boxes: list[dict[int, tuple[int, int]]] = [{}]
     extents = pack.dims.extents
     for name in dict.fromkeys(s.level.dim for s in levels):
-        mine = sorted(((i, s) for i, s in enumerate(levels) if s.level.dim == name), key=lambda found: -found[1].step)
+        mine = sorted(((i, s) for i, s in enumerate(levels) if s.level.dim == name), key=lambda found: _depth(found[1]))
         parts = _dim_boxes(extents[name], mine)
         boxes = [{**box, **part} for box in boxes for part in parts]
     return [[box[i] for i in range(len(levels))] for box in boxes]
+
+
+def _depth(span: Span) -> tuple[int, int]:
+    """Where a level stands among those of its dim: loops, the larger ones outside, then registers, then lanes."""
+    return {"/": 0, "*": 1, "+": 1}.get(span.level.kind, 2), -span.step
 
 
 def _dim_boxes(extent: int, levels: list[tuple[int, Span]]) -> list[dict[int, tuple[int, int]]]:
