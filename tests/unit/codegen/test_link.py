@@ -272,4 +272,5 @@ def test_linking_sixty_kernels_is_quick(x86_64: Target) -> None:
         sum(number * number for number in range(200_000))
 
     pairs = [(seconds(link), seconds(count)) for _ in range(7)]
-    assert min(a for a, _ in pairs) < 5 * min(b for _, b in pairs), "a yardstick that other work slows down as well"
+    # A machine that counts in 8 ms links in 33; memory that others use as well makes it 44.
+    assert min(a for a, _ in pairs) < 7 * min(b for _, b in pairs)
